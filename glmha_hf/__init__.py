@@ -1,0 +1,1 @@
+"""Image restoration and hyperspectral reconstruction with guided low-rank attention."""
