@@ -1,0 +1,242 @@
+"""Pictures in and out: files, PIL, NumPy and torch, 8 and 16 bits, gray, palette and alpha."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from transformers.image_processing_base import BatchFeature
+from transformers.image_processing_utils import BaseImageProcessor
+
+Picture = str | Path | Image.Image | np.ndarray | Tensor
+
+SWAPPED_16_BIT = {
+    f"{mode};16{order}": f"{mode};16{'L' if order == 'B' else 'B'}"
+    for mode in ("RGB", "RGBA")
+    for order in "BL"
+}
+
+
+class PictureProcessor(BaseImageProcessor):
+    """Pictures to B×C×H×W in [0, 1] and back.
+
+    A file or PIL picture is turned upright by its EXIF orientation; palettes and other colour
+    spaces become RGB; gray becomes `channels` equal channels, and colour becomes luminance where
+    `channels` is 1. Alpha is set aside and put back by `post_process`, untouched. NumPy arrays are
+    H×W or H×W×C, torch tensors C×H×W or B×C×H×W; uint8, uint16, or floats in [0, 1].
+    """
+
+    model_input_names = ["pixel_values"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        channels: int = 3,
+        value_range: Literal["full", "min_max"] = "full",
+        **kwargs: Any,
+    ):
+        """`min_max` stretches each picture to [0, 1], as NTIRE 2022's protocol does."""
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.value_range = value_range
+
+    def preprocess(
+        self, images: Picture | Sequence[Picture], return_tensors: str | None = "pt", **kwargs: Any
+    ) -> BatchFeature:
+        pictures = [self.to_tensor(image) for image in as_list(images)]
+        return BatchFeature({"pixel_values": stack(pictures)}, tensor_type=return_tensors)
+
+    def to_tensor(self, image: Picture) -> Tensor:
+        """One picture as C×H×W floats in [0, 1]."""
+        if isinstance(image, Tensor):
+            channels_first = to_unit(image, "picture")
+            if channels_first.ndim == 2:
+                channels_first = channels_first[None]
+            if channels_first.ndim != 3:
+                raise ValueError(f"a torch picture must be C×H×W; it is {times(image.shape)}")
+        else:
+            channels_first = to_unit(torch.from_numpy(as_array(image)), "picture").movedim(-1, 0)
+        picture = self._with_channels(channels_first)
+        if self.value_range == "min_max":
+            low, high = picture.min(), picture.max()
+            picture = (picture - low) / (high - low).clamp_min(1e-8)
+        return picture
+
+    def _with_channels(self, picture: Tensor) -> Tensor:
+        found = picture.shape[0]
+        if found == self.channels:
+            return picture
+        if found in (2, 4) and self.channels in (1, 3):
+            return self._with_channels(picture[:-1])
+        if found == 1 and self.channels == 3:
+            return picture.expand(3, -1, -1)
+        if found == 3 and self.channels == 1:
+            luminance = torch.tensor([0.299, 0.587, 0.114], dtype=picture.dtype)
+            return (picture * luminance[:, None, None]).sum(0, keepdim=True)
+        raise ValueError(
+            f"the picture has {found} channels, the model takes {self.channels}; NumPy arrays are "
+            "H×W×C, torch tensors C×H×W"
+        )
+
+    def post_process(
+        self, outputs: Any, images: Picture | Sequence[Picture] | None = None
+    ) -> list[Image.Image | np.ndarray | Tensor]:
+        """Pictures of the kind, depth, colour and alpha of `images`; 8-bit PIL without them.
+
+        16-bit colour comes as an array, because PIL has no such picture. A reconstruction
+        of other than 1 or 3 channels is a cube: C×H×W float32 arrays.
+        """
+        reconstruction = getattr(outputs, "reconstruction", outputs).detach().float().cpu()
+        if reconstruction.shape[1] not in (1, 3):
+            return list(reconstruction.numpy())
+        originals = [None] * len(reconstruction) if images is None else as_list(images)
+        if len(originals) != len(reconstruction):
+            raise ValueError(f"{len(reconstruction)} outputs, but {len(originals)} pictures")
+        return [
+            _like(picture.clamp(0, 1), original)
+            for picture, original in zip(reconstruction, originals, strict=True)
+        ]
+
+
+def as_array(image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
+    """Upright H×W×C in the picture's own depth: gray, gray and alpha, RGB, or RGB and alpha."""
+    if not isinstance(image, np.ndarray):
+        image = _read(image)
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or 0 in image.shape:
+        raise ValueError(f"a NumPy picture must be H×W or H×W×C; it is {times(image.shape)}")
+    return np.ascontiguousarray(image)
+
+
+def _read(source: str | Path | Image.Image) -> np.ndarray:
+    try:
+        image = source if isinstance(source, Image.Image) else Image.open(source)
+        raw_mode = (
+            str(image.tile[0].args) if isinstance(image, ImageFile.ImageFile) and image.tile else ""
+        )
+        if raw_mode in SWAPPED_16_BIT:
+            return _read_16_bit_colour(source, raw_mode)
+        image.load()
+    except (FileNotFoundError, IsADirectoryError, PermissionError, Image.DecompressionBombError):
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{source} is not a picture that can be read: {error}") from None
+    return _pil_array(ImageOps.exif_transpose(image))
+
+
+def _read_16_bit_colour(source: str | Path | Image.Image, raw_mode: str) -> np.ndarray:
+    """Pillow keeps only the high bytes of 16-bit colour: read once more with the bytes swapped."""
+    path = getattr(source, "filename", None) if isinstance(source, Image.Image) else source
+    if not path:
+        raise ValueError("Pillow reads 16-bit colour as 8-bit; give the file's path instead")
+    halves = []
+    for mode in (raw_mode, SWAPPED_16_BIT[raw_mode]):
+        with Image.open(path) as image:
+            assert isinstance(image, ImageFile.ImageFile)
+            image.tile = [tile._replace(args=mode) for tile in image.tile]
+            halves.append(np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16))
+    return halves[0] * 256 + halves[1]
+
+
+def _pil_array(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    if image.mode == "I":  # how Pillow opens some 16-bit files
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise ValueError("a 32-bit integer picture cannot be used; save it with 8 or 16 bits")
+        return pixels.astype(np.uint16)
+    if image.mode == "F":
+        return np.asarray(image, dtype=np.float32)
+    has_alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+    if image.mode in ("1", "L", "LA", "La"):
+        return np.asarray(image.convert("LA" if has_alpha else "L"))
+    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+
+
+def to_unit(values: Tensor, what: str) -> Tensor:
+    """uint8 and uint16 scaled to [0, 1] by their full range; floats checked and kept."""
+    if values.dtype == torch.uint8:
+        return values.float() / 255
+    if values.dtype == torch.uint16:
+        return values.to(torch.int32).float() / 65535
+    if values.dtype == torch.bool:
+        return values.float()
+    if not values.is_floating_point():
+        raise ValueError(f"a {what} must be uint8, uint16 or floating-point, not {values.dtype}")
+    check_finite(values, what)
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def check_finite(values: Tensor, what: str) -> None:
+    bad = int((~torch.isfinite(values)).sum())
+    if bad:
+        raise ValueError(f"the {what} has {bad} values that are NaN or infinite")
+
+
+def stack(tensors: list[Tensor]) -> Tensor:
+    """One batch of pictures of one size."""
+    if not tensors:
+        raise ValueError("no pictures were given")
+    shapes = {tuple(tensor.shape) for tensor in tensors}
+    if len(shapes) > 1:
+        raise ValueError(
+            "pictures of one batch must have one size; these have "
+            + ", ".join(sorted(times(shape) for shape in shapes))
+        )
+    return torch.stack(tensors)
+
+
+def as_list(images: Any) -> list:
+    """One picture or many, as a list; a batch tensor counts as many."""
+    if isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4:
+        return list(images)
+    if isinstance(images, (list, tuple)):
+        return list(images)
+    return [images]
+
+
+def times(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _like(picture: Tensor, original: Picture | None) -> Image.Image | np.ndarray | Tensor:
+    """C×H×W in [0, 1] as the original's kind, depth and colour, its alpha put back."""
+    if isinstance(original, Tensor):
+        return _with_depth(picture, original.dtype)
+    if isinstance(original, np.ndarray):
+        restored = _with_alpha(picture, as_array(original))
+        return restored if original.ndim == 3 else restored[..., 0]
+    pixels = (
+        np.zeros((1, 1, picture.shape[0]), np.uint8) if original is None else as_array(original)
+    )
+    restored = _with_alpha(picture, pixels)
+    if restored.shape[-1] == 1:
+        restored = restored[..., 0]
+    is_deep_colour = restored.ndim == 3 and restored.dtype != np.uint8
+    return restored if is_deep_colour else Image.fromarray(restored)
+
+
+def _with_alpha(picture: Tensor, original: np.ndarray) -> np.ndarray:
+    """H×W×C with the original's number of channels and dtype."""
+    has_alpha = original.shape[-1] in (2, 4)
+    colours = original.shape[-1] - has_alpha
+    if colours == 1 and picture.shape[0] == 3:
+        picture = picture.mean(0, keepdim=True)
+    depth = torch.from_numpy(original[:1, :1]).dtype
+    restored = _with_depth(picture, depth).movedim(0, -1).numpy()
+    if has_alpha:
+        restored = np.concatenate([restored, original[..., -1:]], axis=-1)
+    return np.ascontiguousarray(restored)
+
+
+def _with_depth(picture: Tensor, dtype: torch.dtype) -> Tensor:
+    if dtype in (torch.uint8, torch.bool):
+        return (picture * 255).round().to(torch.uint8)
+    if dtype == torch.uint16:
+        return (picture * 65535).round().to(torch.int32).to(torch.uint16)
+    return picture.to(dtype)

@@ -1,0 +1,134 @@
+"""What the three backbones' models have in common, from initialisation to the call."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import initialization as init
+from transformers.modeling_outputs import ImageSuperResolutionOutput
+from transformers.modeling_utils import PreTrainedModel
+
+from .attention import ChannelSelfAttention
+from .configuration_attention import ChannelAttentionConfig
+from .layers import LOSSES, ChannelNorm, pad_to_multiple
+
+
+@dataclass
+class Recorder:
+    """Keeps the features of each level and the attention map of each block, where wanted."""
+
+    hidden_states: list[Tensor] | None = None
+    attentions: list[Tensor] | None = None
+
+    def all_hidden_states(self) -> tuple[Tensor, ...] | None:
+        return None if self.hidden_states is None else tuple(self.hidden_states)
+
+    def all_attentions(self) -> tuple[Tensor, ...] | None:
+        return None if self.attentions is None else tuple(self.attentions)
+
+    def level(self, x: Tensor) -> None:
+        if self.hidden_states is not None:
+            self.hidden_states.append(x)
+
+    def block(self, attention: Tensor) -> None:
+        if self.attentions is not None:
+            self.attentions.append(attention)
+
+
+class BlockSequence(nn.ModuleList):
+    """The transformer blocks of one level, one after the other."""
+
+    def forward(self, x: Tensor, recorder: Recorder, *context: Tensor) -> Tensor:
+        for block in self:
+            x, attention = block(x, *context)
+            recorder.block(attention)
+        recorder.level(x)
+        return x
+
+
+class ChannelAttentionModel(PreTrainedModel):
+    """Pads, runs the backbone, crops, and takes the loss; a backbone writes `reconstruct`."""
+
+    config_class = ChannelAttentionConfig
+    main_input_name = "pixel_values"
+    input_modalities = ["image"]  # noqa: RUF012
+    supports_gradient_checkpointing = True
+
+    def reconstruct(
+        self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
+    ) -> Tensor:
+        """The network on sides that are multiples of the configuration's `size_multiple`."""
+        raise NotImplementedError
+
+    def run(
+        self,
+        pixel_values: Tensor,
+        *,
+        labels: Tensor | None,
+        output_hidden_states: bool | None,
+        output_attentions: bool | None,
+        return_dict: bool | None,
+        mask: Tensor | None = None,
+    ) -> ImageSuperResolutionOutput | tuple:
+        """The one place where pictures are checked, padded, reconstructed, cropped and scored."""
+        self.check_pictures(pixel_values, labels)
+        config = self.config
+        keep_states = (
+            config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        )
+        keep_maps = config.output_attentions if output_attentions is None else output_attentions
+        recorder = Recorder([] if keep_states else None, [] if keep_maps else None)
+
+        H, W = pixel_values.shape[-2:]
+        padded = pad_to_multiple(pixel_values, config.size_multiple)
+        reconstruction = self.reconstruct(padded, recorder, mask)[..., :H, :W]
+        output = ImageSuperResolutionOutput(
+            loss=None if labels is None else LOSSES[config.loss](reconstruction, labels),
+            reconstruction=reconstruction,
+            hidden_states=recorder.all_hidden_states(),
+            attentions=recorder.all_attentions(),
+        )
+        wants_dict = config.return_dict if return_dict is None else return_dict
+        return output if wants_dict else output.to_tuple()
+
+    def example_inputs(self, height: int, width: int) -> dict[str, Tensor]:
+        """Inputs of the right form, all zeros."""
+        return {"pixel_values": torch.zeros(1, self.config.in_channels, height, width)}
+
+    def check_pictures(self, pixel_values: Tensor, labels: Tensor | None) -> None:
+        channels = self.config.in_channels
+        shape = tuple(pixel_values.shape)
+        if len(shape) != 4 or shape[1] != channels or 0 in shape:
+            raise ValueError(f"pixel_values must be B×{channels}×H×W; they are {_times(shape)}")
+        if not pixel_values.is_floating_point():
+            raise ValueError(f"pixel_values must be floating-point, not {pixel_values.dtype}")
+        expected = (shape[0], self.config.out_channels, *shape[2:])
+        if labels is not None and tuple(labels.shape) != expected:
+            raise ValueError(
+                f"labels must be {_times(expected)}, as the reconstruction; they are "
+                f"{_times(labels.shape)}"
+            )
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """The published codes' starting points; a weight that was loaded is left alone."""
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            if module.bias is not None:
+                fan_in = module.weight[0].numel()
+                init.uniform_(module.bias, -(fan_in**-0.5), fan_in**-0.5)
+        elif isinstance(module, nn.Linear):
+            init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, (nn.LayerNorm, ChannelNorm)):
+            init.ones_(module.weight)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, ChannelSelfAttention):
+            module.reset_parameters()
+
+
+def _times(shape: tuple[int, ...] | torch.Size) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,121 @@
+"""Makes transformers' Auto classes know the zoo, whichever of the two is imported first.
+
+Importing transformers' models takes seconds, so it is not done here: the Auto modules that are
+already imported are told at once, and those imported later are told then. Telling them imports
+the zoo's own models, so it waits while these, or what they stand on, are themselves being imported.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+# model_type: configuration, model, and image processors, the usual one first.
+ZOO_CLASSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "restormer": (
+        "RestormerConfig",
+        "RestormerForImageRestoration",
+        ("PictureProcessor", "SpectralCubeProcessor"),
+    ),
+    "mst": (
+        "MstConfig",
+        "MstForSpectralReconstruction",
+        ("SnapshotProcessor", "PictureProcessor"),
+    ),
+    "mst_plus_plus": (
+        "MstPlusPlusConfig",
+        "MstPlusPlusForSpectralReconstruction",
+        ("PictureProcessor", "SnapshotProcessor"),
+    ),
+}
+
+
+def zoo_class(name: str) -> Any:
+    return getattr(importlib.import_module("glmha_hf"), name)
+
+
+def model_class_of(config: Any) -> Any:
+    """The model of a configuration."""
+    return zoo_class(ZOO_CLASSES[config.model_type][1])
+
+
+def _register_configs(auto: ModuleType) -> None:
+    for model_type, (config, _, _) in ZOO_CLASSES.items():
+        auto.AutoConfig.register(model_type, zoo_class(config), exist_ok=True)
+
+
+def _register_models(auto: ModuleType) -> None:
+    for config, model, _ in ZOO_CLASSES.values():
+        for auto_class in (auto.AutoModel, auto.AutoModelForImageToImage):
+            auto_class.register(zoo_class(config), zoo_class(model), exist_ok=True)
+
+
+def _register_processors(auto: ModuleType) -> None:
+    for config, _, processors in ZOO_CLASSES.values():
+        backends = dict(zip(("pil", "zoo"), map(zoo_class, processors), strict=True))
+        auto.AutoImageProcessor.register(
+            zoo_class(config), image_processor_classes=backends, exist_ok=True
+        )
+
+
+REGISTRATIONS: dict[str, Callable[[ModuleType], None]] = {
+    "transformers.models.auto.configuration_auto": _register_configs,
+    "transformers.models.auto.modeling_auto": _register_models,
+    "transformers.models.auto.image_processing_auto": _register_processors,
+}
+
+
+WATCHED = ("transformers.modeling_utils", "transformers.modeling_layers", "glmha_hf.models")
+
+
+class _ImportWatcher(MetaPathFinder):
+    """Lets the watched modules load as ever, and registers what can be when one has."""
+
+    def __init__(self) -> None:
+        self.loading: set[str] = set()
+        self.pending = dict(REGISTRATIONS)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in REGISTRATIONS and not name.startswith(WATCHED):
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _WatchedLoader(spec.loader, self)
+        return spec
+
+    def register(self) -> None:
+        """Tell the Auto modules that are there about the zoo, unless something is half-imported."""
+        for name in REGISTRATIONS:
+            if name in sys.modules and name in self.pending and not self.loading:
+                self.pending.pop(name)(sys.modules[name])
+
+
+class _WatchedLoader(Loader):
+    def __init__(self, loader: Loader, watcher: _ImportWatcher):
+        self.loader = loader
+        self.watcher = watcher
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.watcher.loading.add(module.__name__)
+        try:
+            self.loader.exec_module(module)
+        finally:
+            self.watcher.loading.discard(module.__name__)
+        self.watcher.register()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+
+def register_with_transformers() -> None:
+    watcher = _ImportWatcher()
+    watcher.register()
+    sys.meta_path.insert(0, watcher)
