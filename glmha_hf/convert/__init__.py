@@ -1,0 +1,1 @@
+"""Published checkpoints to zoo models and back: one adapter per codebase."""

@@ -1,0 +1,201 @@
+"""Published checkpoint files to zoo folders, and zoo folders to published checkpoint files."""
+
+import contextlib
+import os
+import pickle
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..models.configuration_attention import ChannelAttentionConfig
+from ..models.configuration_mst import MstConfig
+from ..models.configuration_mst_plus_plus import MstPlusPlusConfig
+from ..models.image_processing_picture import PictureProcessor
+from ..models.image_processing_snapshot import SnapshotProcessor
+from ..models.modeling_base import ChannelAttentionModel
+from . import mst, mst_plus_plus, restormer
+from .adapter import Adapter, to_published, to_zoo
+
+ADAPTERS: tuple[Adapter, ...] = (restormer.ADAPTER, mst.ADAPTER, mst_plus_plus.ADAPTER)
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
+PREFIXES = ("module.", "model.", "net_g.")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was found in a checkpoint and where the model made from it lies."""
+
+    architecture: str
+    wrapper: str | None
+    parameters: int
+    folder: Path
+
+
+def convert_checkpoint(
+    source: str | Path,
+    folder: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    overwrite: bool = False,
+) -> Conversion:
+    """A complete zoo folder from a published checkpoint; the tensors tell the architecture.
+
+    The folder appears only when everything in it is written.
+    """
+    source, folder = Path(source), Path(folder)
+    with replaced_folder(folder, overwrite=overwrite) as unfinished:
+        wrapper, tensors = read_checkpoint(source)
+        adapter = find_adapter(source, tensors)
+        config = adapter.config_of({key: tuple(value.shape) for key, value in tensors.items()})
+        model = build_model(adapter, config, tensors, dtype=dtype)
+        model.save_pretrained(unfinished)
+        processor_for(config).save_pretrained(unfinished)
+    return Conversion(adapter.name, wrapper, model.num_parameters(), folder)
+
+
+def export_checkpoint(
+    model: ChannelAttentionModel, path: str | Path, *, overwrite: bool = False
+) -> Path:
+    """A checkpoint that the published code loads, from a model with channel self-attention."""
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; say overwrite to replace it")
+    adapter = next(one for one in ADAPTERS if isinstance(model, one.model_class))
+    names = {settings.name for settings in model.config.block_settings()}
+    if names != {"csa"}:
+        raise ValueError(f"the published {adapter.name} knows csa only; this model has {names}")
+    tensors = to_published(model.state_dict(), adapter.correspondences(model.config))
+    wrapped = {"params": tensors} if adapter is restormer.ADAPTER else {"state_dict": tensors}
+    with replaced_file(path) as unfinished:
+        torch.save(wrapped, unfinished)
+    return path
+
+
+def read_checkpoint(path: Path) -> tuple[str | None, dict[str, Tensor]]:
+    """The name of the weights' wrapper, if there is one, and the weights without it."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file")
+    try:
+        if path.suffix == ".safetensors":
+            contents: object = load_file(path)
+        else:
+            contents = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{path} holds more than tensors and is not loaded, as that could run code: {reason}"
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a checkpoint: {str(error).partition(chr(10))[0]}"
+        ) from None
+    wrapper, contents = _unwrap(contents)
+    tensors = {
+        _without_prefix(str(key)): value
+        for key, value in contents.items()
+        if isinstance(value, Tensor)
+    }
+    if not tensors:
+        raise ValueError(f"{path} holds no tensors")
+    return wrapper, tensors
+
+
+def _unwrap(contents: object) -> tuple[str | None, Mapping]:
+    wrapper = None
+    while isinstance(contents, Mapping):
+        name = next((key for key in WRAPPERS if isinstance(contents.get(key), Mapping)), None)
+        if name is None:
+            return wrapper, contents
+        wrapper, contents = name, contents[name]
+    return wrapper, {}
+
+
+def _without_prefix(key: str) -> str:
+    while prefix := next((prefix for prefix in PREFIXES if key.startswith(prefix)), None):
+        key = key.removeprefix(prefix)
+    return key
+
+
+def find_adapter(path: Path, tensors: Mapping[str, Tensor]) -> Adapter:
+    for adapter in ADAPTERS:
+        if adapter.recognises(tensors):
+            return adapter
+    names = ", ".join(adapter.name for adapter in ADAPTERS)
+    raise ValueError(
+        f"{path} is no checkpoint of {names}: its {len(tensors)} tensors begin with "
+        f"{', '.join(list(tensors)[:3])}"
+    )
+
+
+def build_model(
+    adapter: Adapter,
+    config: ChannelAttentionConfig,
+    tensors: Mapping[str, Tensor],
+    *,
+    dtype: torch.dtype | None,
+) -> ChannelAttentionModel:
+    with torch.device("meta"):
+        model = adapter.model_class(config)
+    weights = to_zoo(tensors, adapter.correspondences(config), model.state_dict())
+    stored = dtype or next(iter(weights.values())).dtype
+    model.load_state_dict(
+        {name: weight.to(stored) for name, weight in weights.items()}, strict=True, assign=True
+    )
+    config.dtype = stored
+    return model
+
+
+def processor_for(config: ChannelAttentionConfig) -> PictureProcessor | SnapshotProcessor:
+    """The image processor that suits a published model's input."""
+    if isinstance(config, MstConfig) and config.guidance == "mask":
+        return SnapshotProcessor(
+            bands=config.in_channels, dispersion_step=config.dispersion_step, mask_form="shifted"
+        )
+    if isinstance(config, MstPlusPlusConfig) and config.mask_input:
+        return SnapshotProcessor(bands=config.in_channels, mask_form="plain")
+    spectral = config.out_channels not in (1, 3)
+    return PictureProcessor(
+        channels=config.in_channels, value_range="min_max" if spectral else "full"
+    )
+
+
+@contextlib.contextmanager
+def replaced_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A new folder beside `folder` that takes its place if nothing goes wrong, and is gone else."""
+    if folder.exists() and not overwrite:
+        raise FileExistsError(f"{folder} exists; say overwrite to replace it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        unfinished.chmod(0o777 & ~_umask())
+        yield unfinished
+        if folder.exists():
+            shutil.rmtree(folder)
+        unfinished.replace(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """A new file beside `path` that takes its place if nothing goes wrong, and is gone else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
