@@ -1,0 +1,1 @@
+"""Complexity, attention rank and plots."""

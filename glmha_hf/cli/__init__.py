@@ -1,0 +1,70 @@
+"""The `glmha` command. A command's module imports torch only when the command runs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from . import convert, info, profile
+
+COMMANDS = (convert, info, profile)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command: 0 when all went well, 2 with one line on bad input."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except KeyboardInterrupt:
+        print("glmha: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if arguments.verbose or not _is_bad_input(error):
+            raise
+        print(f"glmha {arguments.command}: {one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-v", "--verbose", action="store_true", help="show where an error arose")
+    parser = argparse.ArgumentParser(
+        prog="glmha",
+        description="Image restoration and hyperspectral reconstruction with channel attention.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[-1]
+        summary = (command.__doc__ or "").partition("\n")[0]
+        subparser = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=command.EXAMPLES,
+            parents=[common],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def _is_bad_input(error: Exception) -> bool:
+    """Errors that speak of what was given; anything else is ours and keeps its traceback."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    return isinstance(error, (ValueError, OSError, StrictDataclassError))
+
+
+def one_line(error: Exception) -> str:
+    """An error's message on one line; a configuration's error keeps the reason alone."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if type(error).__name__.startswith("StrictDataclass") and len(lines) > 1:
+        return lines[-1].partition("Error: ")[2] or lines[-1]
+    return " ".join(lines) or type(error).__name__
