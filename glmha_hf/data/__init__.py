@@ -1,0 +1,1 @@
+"""Datasets, degradations and imaging models: everything that becomes a training pair."""
