@@ -12,6 +12,7 @@ from .registration import register_with_transformers
 if TYPE_CHECKING:
     from .analysis.complexity import profile
     from .convert.conversion import convert_checkpoint, export_checkpoint
+    from .models.configuration_attention import ChannelAttentionConfig
     from .models.configuration_mst import MstConfig
     from .models.configuration_mst_plus_plus import MstPlusPlusConfig
     from .models.configuration_restormer import RestormerConfig
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ChannelAttentionConfig": "models.configuration_attention",
     "MstConfig": "models.configuration_mst",
     "MstForSpectralReconstruction": "models.modeling_mst",
     "MstPlusPlusConfig": "models.configuration_mst_plus_plus",
@@ -40,6 +42,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ChannelAttentionConfig",
     "MstConfig",
     "MstForSpectralReconstruction",
     "MstPlusPlusConfig",

@@ -13,22 +13,14 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-# model_type: configuration, model, and image processors, the usual one first.
-ZOO_CLASSES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "restormer": (
-        "RestormerConfig",
-        "RestormerForImageRestoration",
-        ("PictureProcessor", "SpectralCubeProcessor"),
-    ),
-    "mst": (
-        "MstConfig",
-        "MstForSpectralReconstruction",
-        ("SnapshotProcessor", "PictureProcessor"),
-    ),
+# model_type: configuration, model, and the image processor of its usual input.
+ZOO_CLASSES: dict[str, tuple[str, str, str]] = {
+    "restormer": ("RestormerConfig", "RestormerForImageRestoration", "PictureProcessor"),
+    "mst": ("MstConfig", "MstForSpectralReconstruction", "SnapshotProcessor"),
     "mst_plus_plus": (
         "MstPlusPlusConfig",
         "MstPlusPlusForSpectralReconstruction",
-        ("PictureProcessor", "SnapshotProcessor"),
+        "PictureProcessor",
     ),
 }
 
@@ -54,10 +46,12 @@ def _register_models(auto: ModuleType) -> None:
 
 
 def _register_processors(auto: ModuleType) -> None:
-    for config, _, processors in ZOO_CLASSES.values():
-        backends = dict(zip(("pil", "zoo"), map(zoo_class, processors), strict=True))
+    processors = {config: processor for config, _, processor in ZOO_CLASSES.values()}
+    # A processor that is no configuration's usual one is found by name if the family has it.
+    processors["ChannelAttentionConfig"] = "SpectralCubeProcessor"
+    for config, processor in processors.items():
         auto.AutoImageProcessor.register(
-            zoo_class(config), image_processor_classes=backends, exist_ok=True
+            zoo_class(config), image_processor_classes={"pil": zoo_class(processor)}, exist_ok=True
         )
 
 

@@ -109,7 +109,7 @@ def as_array(image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
         image = image[..., None]
     if image.ndim != 3 or 0 in image.shape:
         raise ValueError(f"a NumPy picture must be H×W or H×W×C; it is {times(image.shape)}")
-    return np.ascontiguousarray(image)
+    return image if image.flags.writeable else image.copy()
 
 
 def _read(source: str | Path | Image.Image) -> np.ndarray:
