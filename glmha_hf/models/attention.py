@@ -34,7 +34,10 @@ class ChannelSelfAttention(nn.Module):
     generated from (`guide`), and combines them. Queries, keys and values come as B×h×d×L.
     """
 
-    guided = False
+    needs_scores = True
+
+    key_projection: nn.Parameter | None
+    value_projection: nn.Parameter | None
 
     def __init__(self, *, channels: int, heads: int, settings: AttentionSettings):
         super().__init__()
@@ -42,6 +45,9 @@ class ChannelSelfAttention(nn.Module):
         self.head_channels = channels // heads
         self.settings = settings
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        # Maps along the channel sequence, r×d, where keys and values go through one.
+        self.register_parameter("key_projection", None)
+        self.register_parameter("value_projection", None)
 
     @property
     def kv_channels(self) -> int:
@@ -51,16 +57,30 @@ class ChannelSelfAttention(nn.Module):
         """What keys and values are generated from: B×C×H×W in and out."""
         return x
 
+    def directions(self, length: int, device: torch.device) -> Tensor | None:
+        """Fixed directions, L×count, that `weigh` wants queries and keys projected on."""
+        return None
+
+    def weigh(
+        self,
+        scores: Tensor,
+        query_projections: Tensor | None = None,
+        key_projections: Tensor | None = None,
+    ) -> Tensor:
+        """The attention map, B×h×d×r, from norm(Q)·norm(K)ᵀ and what `directions` asks for."""
+        return torch.softmax(scores * self.temperature, dim=-1)
+
     def attention(self, query: Tensor, key: Tensor) -> Tensor:
-        """softmax(norm(Q)·norm(K)ᵀ·β), B×h×d×r, in float32 at least."""
+        """softmax(norm(Q)·norm(K)ᵀ·β) or the mixer's own map, in float32 at least."""
         with without_autocast(query.device):
             query = F.normalize(full_precision(query), dim=-1)
             key = F.normalize(full_precision(key), dim=-1)
-            return self.weigh(query, key)
-
-    def weigh(self, query: Tensor, key: Tensor) -> Tensor:
-        """The attention map of normalised queries and keys."""
-        return torch.softmax(query @ key.transpose(-2, -1) * self.temperature, dim=-1)
+            directions = self.directions(query.shape[-1], query.device)
+            scores = query @ key.transpose(-2, -1) if self.needs_scores else query.new_empty(0)
+            if directions is None:
+                return self.weigh(scores)
+            directions = directions.to(query.dtype)
+            return self.weigh(scores, query @ directions, key @ directions)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         attention = self.attention(query, key)
@@ -73,8 +93,6 @@ class ChannelSelfAttention(nn.Module):
 
 class GuidedLowRankAttention(ChannelSelfAttention):
     """GLMHA (Eqs. 3-7): keys and values at rank r, generated from a calibrated X."""
-
-    guided = True
 
     def __init__(self, *, channels: int, heads: int, settings: AttentionSettings):
         super().__init__(channels=channels, heads=heads, settings=settings)
@@ -90,19 +108,31 @@ class GuidedLowRankAttention(ChannelSelfAttention):
 
     def calibrate(self, query: Tensor) -> Tensor:
         """The weighting vector A of Eq. (4), B×C."""
-        pooled = F.adaptive_max_pool2d(query, self.kernel_size)
+        return self.calibrate_pooled(F.adaptive_max_pool2d(query, self.kernel_size))
+
+    def calibrate_pooled(self, pooled: Tensor) -> Tensor:
+        """A from the queries' maxima, B×C×k×k."""
         features = F.gelu(self.calibration_depthwise(pooled))  # B×C×1×1
         features = features.view(-1, self.heads, self.head_channels)
         return torch.tanh(self.calibration_linear(features)).flatten(1)
 
     def guide(self, x: Tensor, query: Tensor) -> Tensor:
         """Eq. (5): X̲ = X + αA⊙X."""
-        weights = self.calibrate(query)[:, :, None, None]
-        return x + self.settings.alpha * weights * x
+        return x * self.guidance(query)[:, :, None, None]
+
+    def guidance(self, query: Tensor) -> Tensor:
+        """What X is multiplied with in Eq. (5): 1 + αA, B×C."""
+        return self.guidance_of_pooled(F.adaptive_max_pool2d(query, self.kernel_size))
+
+    def guidance_of_pooled(self, pooled: Tensor) -> Tensor:
+        return 1 + self.settings.alpha * self.calibrate_pooled(pooled)
 
 
 class LinformerAttention(ChannelSelfAttention):
     """Full-size keys and values, projected along the channel sequence to r of d."""
+
+    key_projection: nn.Parameter
+    value_projection: nn.Parameter
 
     def __init__(self, *, channels: int, heads: int, settings: AttentionSettings):
         super().__init__(channels=channels, heads=heads, settings=settings)
@@ -136,24 +166,30 @@ class PerformerAttention(ChannelSelfAttention):
     at hand. The temperature is split evenly between queries and keys, its sign on the queries.
     """
 
-    def weigh(self, query: Tensor, key: Tensor) -> Tensor:
-        directions = orthogonal_features(
-            self.settings.performer_features, query.shape[-1], self.settings.seed, query.device
-        ).to(query.dtype)
+    needs_scores = False
+
+    def directions(self, length: int, device: torch.device) -> Tensor:
+        return orthogonal_features(
+            self.settings.performer_features, length, self.settings.seed, device
+        )
+
+    def weigh(
+        self,
+        scores: Tensor,
+        query_projections: Tensor | None = None,
+        key_projections: Tensor | None = None,
+    ) -> Tensor:
+        assert query_projections is not None
+        assert key_projections is not None
+        # φ(x) = exp(ω·x - |x|²/2): all normalised tokens have one length, so that |x|² cancels,
+        # as does one factor a query row and one a head.
         scale = self.temperature.abs().clamp_min(1e-6).sqrt()
-        query, key = query * scale * self.temperature.sign(), key * scale
-        query_features = self._log_features(query, directions)
-        key_features = self._log_features(key, directions)
-        # One factor a query row and one a head leave the normalised weights unchanged.
-        query_features = (query_features - query_features.amax(-1, keepdim=True)).exp()
-        key_features = (key_features - key_features.amax((-2, -1), keepdim=True)).exp()
+        query = query_projections * scale * self.temperature.sign()
+        key = key_projections * scale
+        query_features = (query - query.amax(-1, keepdim=True)).exp()
+        key_features = (key - key.amax((-2, -1), keepdim=True)).exp()
         weights = query_features @ key_features.transpose(-2, -1)
         return weights / weights.sum(-1, keepdim=True)
-
-    @staticmethod
-    def _log_features(x: Tensor, directions: Tensor) -> Tensor:
-        """log φ(x) = ω·x - |x|²/2, B×h×d×features."""
-        return x @ directions - x.square().sum(-1, keepdim=True) / 2
 
 
 class ReformerAttention(ChannelSelfAttention):
@@ -163,22 +199,30 @@ class ReformerAttention(ChannelSelfAttention):
     with no key attends to the key of its own channel.
     """
 
-    def weigh(self, query: Tensor, key: Tensor) -> Tensor:
-        scores = query @ key.transpose(-2, -1) * self.temperature
-        if self.settings.reformer_buckets == 1:
+    def directions(self, length: int, device: torch.device) -> Tensor | None:
+        rounds, buckets = self.settings.reformer_rounds, self.settings.reformer_buckets
+        if buckets == 1:
+            return None
+        return gaussian_features(rounds * buckets // 2, length, self.settings.seed, device)
+
+    def weigh(
+        self,
+        scores: Tensor,
+        query_projections: Tensor | None = None,
+        key_projections: Tensor | None = None,
+    ) -> Tensor:
+        scores = scores * self.temperature
+        if query_projections is None or key_projections is None:
             return torch.softmax(scores, dim=-1)
-        shared = (self.hash(query).unsqueeze(-2) == self.hash(key).unsqueeze(-3)).any(-1)
+        query_hash, key_hash = self.hash(query_projections), self.hash(key_projections)
+        shared = (query_hash.unsqueeze(-2) == key_hash.unsqueeze(-3)).any(-1)
         own = torch.eye(self.head_channels, dtype=torch.bool, device=scores.device)
         shared = shared | (own & ~shared.any(-1, keepdim=True))
         return torch.softmax(scores.masked_fill(~shared, -math.inf), dim=-1)
 
-    def hash(self, x: Tensor) -> Tensor:
+    def hash(self, projections: Tensor) -> Tensor:
         """Each channel's bucket in each round, B×h×d×rounds."""
-        rounds, buckets = self.settings.reformer_rounds, self.settings.reformer_buckets
-        rotations = gaussian_features(
-            rounds * buckets // 2, x.shape[-1], self.settings.seed, x.device
-        ).to(x.dtype)
-        rotated = (x @ rotations).unflatten(-1, (rounds, buckets // 2))
+        rotated = projections.unflatten(-1, (self.settings.reformer_rounds, -1))
         return torch.cat([rotated, -rotated], dim=-1).argmax(-1)
 
 

@@ -46,13 +46,16 @@ class PointwiseDepthwise(nn.Module):
 def project_together(x: Tensor, projections: Sequence[PointwiseDepthwise]) -> tuple[Tensor, ...]:
     """Several projections of one input by one wide convolution of each kind."""
     widths = [projection.pointwise.out_channels for projection in projections]
-    pointwise = _concatenated([projection.pointwise for projection in projections])
-    depthwise = _concatenated([projection.depthwise for projection in projections])
+    pointwise = concatenated([projection.pointwise for projection in projections])
+    depthwise = concatenated([projection.depthwise for projection in projections])
     x = F.conv2d(F.conv2d(x, *pointwise), *depthwise, padding=1, groups=sum(widths))
     return x.split(widths, dim=1)
 
 
-def _concatenated(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor | None]:
+def concatenated(convolutions: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor | None]:
+    """The weights and biases of convolutions of one input, side by side."""
+    if len(convolutions) == 1:
+        return convolutions[0].weight, convolutions[0].bias
     weight = torch.cat([convolution.weight for convolution in convolutions])
     biases = [convolution.bias for convolution in convolutions if convolution.bias is not None]
     return weight, torch.cat(biases) if biases else None

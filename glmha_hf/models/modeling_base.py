@@ -1,6 +1,7 @@
 """What the three backbones' models have in common, from initialisation to the call."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from transformers.modeling_utils import PreTrainedModel
 from .attention import ChannelSelfAttention
 from .configuration_attention import ChannelAttentionConfig
 from .layers import LOSSES, ChannelNorm, pad_to_multiple
+from .streaming import Workspace
 
 
 @dataclass
@@ -39,9 +41,19 @@ class Recorder:
 class BlockSequence(nn.ModuleList):
     """The transformer blocks of one level, one after the other."""
 
-    def forward(self, x: Tensor, recorder: Recorder, *context: Tensor) -> Tensor:
+    def __init__(self, blocks: Iterable[nn.Module], *, fused: bool):
+        super().__init__(blocks)
+        self.fused = fused
+
+    def forward(
+        self, x: Tensor, recorder: Recorder, contexts: Iterator[tuple[Tensor, ...]] | None = None
+    ) -> Tensor:
+        """Each block is given the next of `contexts` beside the features."""
+        streams = self.fused and not torch.is_grad_enabled()
+        workspace = Workspace() if streams else None
         for block in self:
-            x, attention = block(x, *context)
+            context = () if contexts is None else next(contexts)
+            x, attention = block(x, *context, workspace=workspace)
             recorder.block(attention)
         recorder.level(x)
         return x

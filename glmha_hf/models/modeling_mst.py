@@ -28,6 +28,7 @@ class MstForSpectralReconstruction(ChannelAttentionModel):
             dim=config.dim,
             num_blocks=config.num_blocks,
             settings=iter(config.block_settings()),
+            fused=config.fused,
             masked=True,
             dispersion_step=0 if learned else config.dispersion_step,
         )

@@ -39,7 +39,9 @@ class MstPlusPlusForSpectralReconstruction(ChannelAttentionModel):
         )
         self.embedding = nn.Conv2d(config.in_channels, config.dim, 3, padding=1, bias=False)
         self.stages = nn.ModuleList(
-            MstStage(dim=config.dim, num_blocks=config.num_blocks, settings=settings)
+            MstStage(
+                dim=config.dim, num_blocks=config.num_blocks, settings=settings, fused=config.fused
+            )
             for _ in range(config.num_stages)
         )
         self.mapping = nn.Conv2d(config.dim, config.out_channels, 3, padding=1, bias=False)

@@ -6,11 +6,13 @@ from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ImageSuperResolutionOutput
 
-from .attention import build_mixer
+from .attention import GuidedLowRankAttention, build_mixer
 from .configuration_attention import AttentionSettings
 from .configuration_restormer import RestormerConfig
 from .layers import ChannelNorm, PointwiseDepthwise, merge_heads, project_together, split_heads
 from .modeling_base import BlockSequence, ChannelAttentionModel, Recorder
+from .streaming import Workspace
+from .streaming_restormer import restormer_block
 
 
 class RestormerAttention(nn.Module):
@@ -27,7 +29,7 @@ class RestormerAttention(nn.Module):
         self.project_out = nn.Conv2d(channels, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if self.mixer.guided:
+        if isinstance(self.mixer, GuidedLowRankAttention):
             query = self.query(x)
             guided = self.mixer.guide(x, query)
             key, value = project_together(guided, [self.key, self.value])
@@ -68,7 +70,9 @@ class RestormerBlock(GradientCheckpointingLayer):
             bias=config.bias,
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, workspace: Workspace | None = None) -> tuple[Tensor, Tensor]:
+        if workspace is not None:
+            return restormer_block(self, x, workspace)
         mixed, attention = self.attention(self.attention_norm(x))
         x = x + mixed
         return x + self.feed_forward(self.feed_forward_norm(x)), attention
@@ -91,13 +95,16 @@ class RestormerForImageRestoration(ChannelAttentionModel):
 
         def blocks(level: int, channels: int, count: int) -> BlockSequence:
             return BlockSequence(
-                RestormerBlock(
-                    channels=channels,
-                    heads=config.num_heads[level],
-                    config=config,
-                    settings=next(settings),
-                )
-                for _ in range(count)
+                (
+                    RestormerBlock(
+                        channels=channels,
+                        heads=config.num_heads[level],
+                        config=config,
+                        settings=next(settings),
+                    )
+                    for _ in range(count)
+                ),
+                fused=config.fused,
             )
 
         self.embedding = nn.Conv2d(config.in_channels, config.dim, 3, padding=1, bias=False)

@@ -1,6 +1,6 @@
 """The U-shaped spectral transformer inside MST and MST++."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -8,10 +8,39 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .attention import build_mixer
+from .attention import GuidedLowRankAttention, build_mixer
 from .configuration_attention import AttentionSettings
 from .layers import merge_heads, split_heads
 from .modeling_base import BlockSequence, Recorder
+from .streaming import Workspace
+from .streaming_spectral import spectral_block
+
+
+class Remembered:
+    """The last result that some weights gave for a mask, which is the same until either changes."""
+
+    def __init__(self) -> None:
+        self.versions: tuple = ()
+        self.mask: Tensor | None = None
+        self.result: Any = None
+
+    def get(self, mask: Tensor, weights: Iterable[Tensor], compute: Callable[[Tensor], Any]) -> Any:
+        versions = tuple(
+            (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
+            for weight in weights
+        )
+        if versions != self.versions or not _same(self.mask, mask):
+            self.versions, self.mask = versions, mask.clone()
+            self.result = compute(self.mask)
+        return self.result
+
+
+def _same(known: Tensor | None, mask: Tensor) -> bool:
+    return (
+        known is not None
+        and (known.shape, known.dtype, known.device) == (mask.shape, mask.dtype, mask.device)
+        and torch.equal(known, mask)
+    )
 
 
 class MaskGuidance(nn.Module):
@@ -80,24 +109,29 @@ class SpectralAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         H, W = x.shape[-2:]
-        weights = 1 if self.mask_guidance is None else self.mask_guidance(mask, W)
-        query = project(x, self.query)
+        weights = 1 if mask is None else self.weights_of_mask(mask, W)
+        query = _project(x, self.query)
         guided = self.mixer.guide(x, query)
-        key = project(guided, self.key)
-        if self.mixer.guided:
-            positional, value = guided, project(guided * weights, self.value)
+        key = _project(guided, self.key)
+        if isinstance(self.mixer, GuidedLowRankAttention):
+            positional, value = guided, _project(guided * weights, self.value)
         else:
-            positional = project(x, self.value)
+            positional = _project(x, self.value)
             value = positional * weights
         mixed, attention = self.mixer(
             *(split_heads(part, self.heads) for part in (query, key, value))
         )
-        return project(merge_heads(mixed, H, W), self.project_out) + self.position(
+        return _project(merge_heads(mixed, H, W), self.project_out) + self.position(
             positional
         ), attention
 
+    def weights_of_mask(self, mask: Tensor, width: int) -> Tensor:
+        """What the values are multiplied with, B or 1×C×H×W."""
+        assert self.mask_guidance is not None, "this attention was made without a mask branch"
+        return self.mask_guidance(mask, width)
 
-def project(x: Tensor, linear: nn.Linear) -> Tensor:
+
+def _project(x: Tensor, linear: nn.Linear) -> Tensor:
     """A linear map over the channels of B×C×H×W."""
     return linear(x.movedim(1, -1)).movedim(-1, 1)
 
@@ -125,7 +159,11 @@ class SpectralBlock(GradientCheckpointingLayer):
         self.attention = SpectralAttention(channels=channels, **attention)
         self.feed_forward = SpectralFeedForward(channels)
 
-    def forward(self, x: Tensor, *mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, *mask: Tensor, workspace: Workspace | None = None
+    ) -> tuple[Tensor, Tensor]:
+        if workspace is not None:
+            return spectral_block(self, x, *mask, workspace=workspace)
         mixed, attention = self.attention(x, *mask)
         x = x + mixed
         return x + self.feed_forward(x), attention
@@ -140,23 +178,30 @@ class SpectralUNet(nn.Module):
         dim: int,
         num_blocks: Sequence[int],
         settings: Iterator[AttentionSettings],
+        fused: bool,
         masked: bool = False,
         dispersion_step: float = 0,
     ):
         super().__init__()
         *encoder_blocks, bottleneck_blocks = num_blocks
         depth = len(encoder_blocks)
+        self.fused = fused
+        self.keeps_mask = dispersion_step > 0
+        self.memory = Remembered()
 
         def blocks(level: int, count: int) -> BlockSequence:
             return BlockSequence(
-                SpectralBlock(
-                    channels=dim * 2**level,
-                    heads=2**level,
-                    settings=next(settings),
-                    masked=masked,
-                    column_shift=dispersion_step / 4**level,
-                )
-                for _ in range(count)
+                (
+                    SpectralBlock(
+                        channels=dim * 2**level,
+                        heads=2**level,
+                        settings=next(settings),
+                        masked=masked,
+                        column_shift=dispersion_step / 4**level,
+                    )
+                    for _ in range(count)
+                ),
+                fused=fused,
             )
 
         widths = [dim * 2**level for level in range(depth)]
@@ -177,31 +222,61 @@ class SpectralUNet(nn.Module):
         )
 
     def forward(self, x: Tensor, recorder: Recorder, mask: Tensor | None = None) -> Tensor:
-        masks = self.mask_pyramid(mask)
+        contexts = iter(self.block_contexts(mask, x.shape[-1]))
         skips: list[Tensor] = []
-        for level, (blocks, downsample) in enumerate(
-            zip(self.encoder, self.downsamples, strict=True)
-        ):
-            x = blocks(x, recorder, *masks[level])
+        for blocks, downsample in zip(self.encoder, self.downsamples, strict=True):
+            x = blocks(x, recorder, contexts)
             skips.append(x)
             x = downsample(x)
-        x = self.bottleneck(x, recorder, *masks[-1])
+        x = self.bottleneck(x, recorder, contexts)
         for blocks, upsample, fusion in zip(
             self.decoder, self.upsamples, self.fusions, strict=True
         ):
-            level = len(skips) - 1
             x = fusion(torch.cat([upsample(x), skips.pop()], dim=1))
-            x = blocks(x, recorder, *masks[level])
+            x = blocks(x, recorder, contexts)
         return x
 
-    def mask_pyramid(self, mask: Tensor | None) -> list[tuple[Tensor, ...]]:
-        """What each level's blocks are given beside the features: its mask, or nothing."""
+    def block_contexts(self, mask: Tensor | None, width: int) -> list[tuple[Tensor, ...]]:
+        """What each block, in the order in which they run, is given beside the features.
+
+        Nothing without a mask; its level's mask where gradients are wanted; else the weights made
+        of it, which depend on the mask alone and are kept for the next picture.
+        """
         if mask is None:
-            return [()] * (len(self.encoder) + 1)
+            return [()] * len(list(self.blocks_with_level()))
+        if not self.fused or torch.is_grad_enabled():
+            masks = self.mask_pyramid(mask)
+            return [(masks[level],) for _, level in self.blocks_with_level()]
+        if not self.keeps_mask:
+            return self.mask_weights(mask, width)
+        return self.memory.get(
+            mask,
+            (weight for name, weight in self.named_parameters() if "mask_" in name),
+            lambda kept: self.mask_weights(kept, width),
+        )
+
+    def mask_weights(self, mask: Tensor, width: int) -> list[tuple[Tensor, ...]]:
+        masks = self.mask_pyramid(mask)
+        return [
+            (block.attention.weights_of_mask(masks[level], width >> level),)
+            for block, level in self.blocks_with_level()
+        ]
+
+    def mask_pyramid(self, mask: Tensor) -> list[Tensor]:
+        """The mask of each level."""
         masks = [mask]
         for downsample in self.mask_downsamples:
             masks.append(downsample(masks[-1]))
-        return [(mask,) for mask in masks]
+        return masks
+
+    def blocks_with_level(self) -> Iterator[tuple[SpectralBlock, int]]:
+        """The blocks in the order in which they run."""
+        depth = len(self.encoder)
+        sequences = [*self.encoder, self.bottleneck, *self.decoder]
+        levels = [*range(depth), depth, *reversed(range(depth))]
+        for blocks, level in zip(sequences, levels, strict=True):
+            for block in blocks:
+                yield block, level
 
 
 def _halve(channels: int) -> nn.Conv2d:

@@ -19,13 +19,15 @@ from tests.published import GOLDEN, PUBLISHED_MODELS, read_golden
 SHAPES = json.loads((GOLDEN / "checkpoint_shapes.json").read_text())
 
 
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("name", PUBLISHED_MODELS)
-def test_converted_checkpoint_gives_the_published_output(name, tmp_path):
+def test_converted_checkpoint_gives_the_published_output(name, fused, tmp_path):
     golden = read_golden(name)
     torch.save({"params": golden.weights}, tmp_path / "checkpoint.pth")
     convert_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model")
 
-    model = AutoModelForImageToImage.from_pretrained(tmp_path / "model")
+    model = AutoModelForImageToImage.from_pretrained(tmp_path / "model", fused=fused)
+    assert model.config.fused is fused
     with torch.no_grad():
         reconstruction = model(**golden.inputs).reconstruction
     assert reconstruction.shape[-2:] == golden.inputs["pixel_values"].shape[-2:]

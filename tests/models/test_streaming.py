@@ -1,0 +1,164 @@
+import copy
+
+import pytest
+import torch
+
+from glmha_hf.models import streaming
+from glmha_hf.models.attention import MIXERS
+from glmha_hf.models.layers import ChannelNorm
+from glmha_hf.models.streaming import Window, normalised, windows
+from tests.models.small import SMALL_CONFIGS, random_inputs, small_model
+
+
+@pytest.fixture(params=[None, 1000], ids=["one window", "many windows"])
+def window_elements(request, monkeypatch):
+    if request.param:
+        monkeypatch.setattr(streaming, "WINDOW_ELEMENTS", request.param)
+
+
+def both_forms(form, **fields):
+    """The fused and the published form of one model, with weights that leave nothing unseen."""
+    published = small_model(form, fused=False, **fields)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in published.parameters():
+            if parameter.ndim == 1 or parameter.ndim == 3:
+                parameter.uniform_(-1, 1, generator=generator)
+    fused = small_model(form, **fields)
+    fused.load_state_dict(published.state_dict())
+    return fused, published
+
+
+@pytest.mark.usefixtures("window_elements")
+@pytest.mark.parametrize("form", SMALL_CONFIGS)
+@pytest.mark.parametrize("attention", MIXERS)
+@pytest.mark.parametrize("size", [(1, 1), (21, 34), (48, 8)])
+def test_the_fused_form_computes_the_same(form, attention, size):
+    fused, published = both_forms(form, attention=attention)
+    inputs = random_inputs(fused, *size, batch=2)
+    with torch.no_grad():
+        expected = published(**inputs, output_attentions=True, output_hidden_states=True)
+        output = fused(**inputs, output_attentions=True, output_hidden_states=True)
+    scale = float(expected.reconstruction.abs().max())
+    difference = (output.reconstruction - expected.reconstruction).abs().max()
+    assert float(difference) < 2e-5 * scale
+    for one, other in zip(output.attentions, expected.attentions, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+    for one, other in zip(output.hidden_states, expected.hidden_states, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("window_elements")
+@pytest.mark.parametrize("norm", ["with_bias", "bias_free"])
+@pytest.mark.parametrize("attention", ["csa", "glmha"])
+def test_biases_stop_at_the_pictures_edge(norm, attention):
+    fused, published = both_forms("restormer", bias=True, norm=norm, attention=attention)
+    inputs = random_inputs(fused, 24, 33)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            fused(**inputs).reconstruction,
+            published(**inputs).reconstruction,
+            rtol=1e-5,
+            atol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("form", ["restormer", "mst", "mst_plus_plus"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_precisions_agree_with_float32(form, dtype):
+    fused, published = both_forms(form, attention="glmha")
+    inputs = random_inputs(fused, 32, 32)
+    with torch.no_grad():
+        expected = published(**inputs).reconstruction
+        model = copy.deepcopy(fused).to(dtype)
+        output = model(**{name: value.to(dtype) for name, value in inputs.items()})
+    assert output.reconstruction.dtype == dtype
+    error = (output.reconstruction.double() - expected.double()).norm() / expected.double().norm()
+    assert float(error) < {torch.bfloat16: 2e-2, torch.float16: 4e-3, torch.float64: 1e-5}[dtype]
+
+
+@pytest.mark.parametrize("form", SMALL_CONFIGS)
+def test_inputs_and_recorded_features_are_left_as_they_were(form):
+    fused, _ = both_forms(form)
+    inputs = random_inputs(fused, 16, 24)
+    kept = {name: value.clone() for name, value in inputs.items()}
+    with torch.no_grad():
+        first = fused(**inputs, output_hidden_states=True)
+        states = [state.clone() for state in first.hidden_states]
+        again = fused(**inputs, output_hidden_states=True)
+    assert all(torch.equal(inputs[name], kept[name]) for name in inputs)
+    for state, copied, second in zip(first.hidden_states, states, again.hidden_states, strict=True):
+        assert torch.equal(state, copied)
+        assert torch.equal(state, second)
+
+
+@pytest.mark.parametrize("form", SMALL_CONFIGS)
+@pytest.mark.parametrize("attention", ["csa", "glmha"])
+def test_gradients_are_those_of_the_published_form(form, attention):
+    fused, published = both_forms(form, attention=attention)
+    inputs = random_inputs(fused, 16, 16)
+    for model in (fused, published):
+        model.train()(**inputs).reconstruction.square().mean().backward()
+    for (name, one), other in zip(fused.named_parameters(), published.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_masks_are_remembered_until_they_or_the_weights_change():
+    fused, published = both_forms("mst")
+    inputs = random_inputs(fused, 16, 16)
+
+    def agree():
+        with torch.no_grad():
+            torch.testing.assert_close(
+                fused(**inputs).reconstruction, published(**inputs).reconstruction
+            )
+        return fused.network.memory.result
+
+    first = agree()
+    assert agree() is first
+    inputs["mask"] = inputs["mask"].clone()
+    assert agree() is first
+    inputs["mask"][..., 3] = 0.5
+    second = agree()
+    assert second is not first
+    with torch.no_grad():
+        for model in (fused, published):
+            model.network.mask_downsamples[0].weight.mul_(2)
+    assert agree() is not second
+
+
+def test_masks_are_remembered_in_inference_mode():
+    fused, published = both_forms("mst")
+    with torch.inference_mode():
+        inputs = random_inputs(fused, 16, 16)
+        for _ in range(2):
+            torch.testing.assert_close(
+                fused(**inputs).reconstruction, published(**inputs).reconstruction
+            )
+    fused.train()(**random_inputs(fused, 8, 8)).reconstruction.sum().backward()
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (1, 37, 53), (3, 5, 7), (2, 1, 90)])
+@pytest.mark.parametrize("channels", [1, 64, 5000])
+def test_windows_cover_every_pixel_once(size, channels, monkeypatch):
+    monkeypatch.setattr(streaming, "WINDOW_ELEMENTS", 4096)
+    x = torch.zeros(*size, 1)
+    for images, window in windows(x, channels):
+        window.of(x[images]).add_(1)
+    assert torch.equal(x, torch.ones_like(x))
+
+
+def test_a_margin_ends_where_the_picture_does():
+    window = Window(slice(0, 4), slice(6, 9), height=5, width=9)
+    larger, missing = window.with_margin(2)
+    assert (larger.rows, larger.columns) == (slice(0, 5), slice(4, 9))
+    assert missing == (0, 2, 2, 1)
+
+
+@pytest.mark.parametrize("kind", ["with_bias", "bias_free"])
+def test_norms_over_the_last_axis(kind):
+    norm = ChannelNorm(6, kind=kind)
+    torch.nn.init.uniform_(norm.weight)
+    x = torch.randn(2, 6, 4, 5) + 3
+    streamed = normalised(x.movedim(1, -1), norm).movedim(-1, 1)
+    torch.testing.assert_close(streamed, norm(x), rtol=1e-5, atol=1e-5)
