@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test slow lint types check clean
+.PHONY: demo test slow check clean
 
 demo: $(VENV)/installed  ## what a published checkpoint becomes, and what attention costs
 	$(BIN)/glmha info

@@ -1,0 +1,19 @@
+"""The README's own examples, run as they are printed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+SNIPPETS = re.findall(r"<!-- runs as it is -->\n```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_there_are_snippets_to_run():
+    assert len(SNIPPETS) >= 2
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_snippet_runs(snippet, capsys):
+    exec(compile(snippet, str(README), "exec"), {})
+    assert capsys.readouterr().out
