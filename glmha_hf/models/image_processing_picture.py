@@ -159,7 +159,7 @@ def _pil_array(image: Image.Image) -> np.ndarray:
 
 
 def to_unit(values: Tensor, what: str) -> Tensor:
-    """uint8 and uint16 scaled to [0, 1] by their full range; floats checked and kept."""
+    """float32: uint8 and uint16 scaled to [0, 1] by their full range, floats checked and kept."""
     if values.dtype == torch.uint8:
         return values.float() / 255
     if values.dtype == torch.uint16:
@@ -169,7 +169,7 @@ def to_unit(values: Tensor, what: str) -> Tensor:
     if not values.is_floating_point():
         raise ValueError(f"a {what} must be uint8, uint16 or floating-point, not {values.dtype}")
     check_finite(values, what)
-    return values if values.dtype == torch.float64 else values.float()
+    return values.float()
 
 
 def check_finite(values: Tensor, what: str) -> None:
