@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import convert, info, profile
+from . import bench, convert, info, profile
 
-COMMANDS = (convert, info, profile)
+COMMANDS = (bench, convert, info, profile)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
