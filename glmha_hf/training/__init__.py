@@ -1,0 +1,1 @@
+"""What `training/train.py` is made of; the loop itself stands there."""

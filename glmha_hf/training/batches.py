@@ -1,0 +1,159 @@
+"""Which patches each update takes: a function of the seed and the iteration alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..data.patches import PatchRequest
+from ..data.schedule import ProgressiveBatches
+from .blending import Blend, BlendingDataset, blend
+from .recipe import Recipe, Stage
+from .typed import RecipeError
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process's part of a batch, in pieces that fit in memory."""
+
+    pieces: tuple[range, ...]
+    batch: int  # of all processes together
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """What each piece's mean counts in the whole batch's mean."""
+        return tuple(len(piece) / self.batch for piece in self.pieces)
+
+
+def share_of(batch: int, *, rank: int = 0, processes: int = 1, largest: int | None = None) -> Share:
+    """Deal a batch out as evenly as it goes; every process gets the same number of pieces."""
+    if batch < processes:
+        raise RecipeError(
+            f"a batch of {batch} cannot be shared by {processes} processes: raise batch_scale or "
+            f"use at most {batch}"
+        )
+    biggest, smallest = -(-batch // processes), batch // processes
+    pieces = -(-biggest // (largest or biggest))
+    if pieces > smallest:
+        raise RecipeError(
+            f"a batch of {batch} over {processes} processes gives some {biggest} and some "
+            f"{smallest}, which run.largest_batch={largest} cannot cut into as many pieces"
+        )
+    mine = _deal(range(batch), processes)[rank]
+    return Share(tuple(_deal(mine, pieces)), batch)
+
+
+def _deal(items: range, parts: int) -> list[range]:
+    bounds = [len(items) * part // parts for part in range(parts + 1)]
+    return [items[low:high] for low, high in itertools.pairwise(bounds)]
+
+
+class Plan(Sampler[list[PatchRequest | Blend]]):
+    """Every update's patches from `start` on, for one process: one list per piece.
+
+    The whole batch comes from `ProgressiveBatches` for a single process, so the number of
+    processes and of pieces changes who computes a patch and never which patches there are.
+    """
+
+    def __init__(
+        self,
+        dataset_length: int,
+        stages: Sequence[Stage],
+        *,
+        seed: int = 0,
+        start: int = 0,
+        rank: int = 0,
+        processes: int = 1,
+        largest: int | None = None,
+        mixup: float = 0.0,
+        mixup_beta: float = 1.2,
+    ) -> None:
+        self.stages = list(stages)
+        self.batches = ProgressiveBatches(
+            dataset_length,
+            [(stage.iterations, stage.patch, stage.batch) for stage in stages],
+            seed=seed,
+            start_iteration=start,
+        )
+        self.seed, self.start = seed, start
+        self.mixup, self.mixup_beta = mixup, mixup_beta
+        self.shares = {
+            stage.batch: share_of(stage.batch, rank=rank, processes=processes, largest=largest)
+            for stage in stages
+        }
+
+    def __iter__(self) -> Iterator[list[PatchRequest | Blend]]:
+        for (iteration, share), batch in zip(self.updates(), self.batches, strict=True):
+            items = blend(
+                batch,
+                seed=self.seed,
+                iteration=iteration,
+                probability=self.mixup,
+                beta=self.mixup_beta,
+            )
+            for piece in share.pieces:
+                yield [items[number] for number in piece]
+
+    def updates(self) -> Iterator[tuple[int, Share]]:
+        """The iteration and the share of every update still to come."""
+        first = 0
+        for stage in self.stages:
+            for iteration in range(max(first, self.start), first + stage.iterations):
+                yield iteration, self.shares[stage.batch]
+            first += stage.iterations
+
+
+class Batches:
+    """Every update's share of this process, loaded: an iterable of `Batch`."""
+
+    def __init__(
+        self, dataset: Dataset[Any], recipe: Recipe, accelerator: Accelerator, *, start: int
+    ) -> None:
+        self.plan = Plan(
+            len(dataset),  # type: ignore[arg-type]
+            recipe.stages,
+            seed=recipe.seed,
+            start=start,
+            rank=accelerator.process_index,
+            processes=accelerator.num_processes,
+            largest=recipe.run.largest_batch,
+            mixup=recipe.data.mixup,
+            mixup_beta=recipe.data.mixup_beta,
+        )
+        self.device = accelerator.device
+        self.loader = DataLoader(
+            BlendingDataset(dataset),
+            batch_sampler=self.plan,
+            num_workers=recipe.data.workers,
+            pin_memory=accelerator.device.type == "cuda",
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        loaded = iter(self.loader)
+        for iteration, share in self.plan.updates():
+            pieces = [next(loaded) for _ in share.pieces]
+            yield Batch(
+                iteration,
+                share.batch,
+                [
+                    {key: value.to(self.device, non_blocking=True) for key, value in piece.items()}
+                    for piece in pieces
+                ],
+                share.weights,
+            )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One update's patches of one process, piece by piece."""
+
+    iteration: int
+    size: int  # of all processes together
+    pieces: list[dict[str, Tensor]]
+    weights: tuple[float, ...]

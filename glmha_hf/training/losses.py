@@ -1,0 +1,42 @@
+"""What training minimises: a weighted sum of terms, each a mean over the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from ..models.layers import LOSSES
+
+
+def charbonnier_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """A smooth L1: sqrt(d² + 1e-6)."""
+    return ((prediction - target).square() + 1e-6).sqrt().mean()
+
+
+def frequency_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """L1 between the orthonormal 2-D Fourier transforms; the size of the patch does not count."""
+    difference = torch.fft.rfft2(prediction - target, norm="ortho")
+    return torch.view_as_real(difference).abs().mean()
+
+
+LOSS_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    **LOSSES,
+    "charbonnier": charbonnier_loss,
+    "frequency": frequency_loss,
+}
+
+
+class Loss:
+    """The weighted sum, in float32 whatever the model ran in."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self.weights = dict(weights)
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        prediction, target = prediction.float(), target.float()
+        terms = [
+            weight * LOSS_TERMS[name](prediction, target) for name, weight in self.weights.items()
+        ]
+        return torch.stack(terms).sum()

@@ -1,0 +1,242 @@
+"""Where a recipe's pairs come from: one entry a kind of dataset, open for more.
+
+A kind gives a training dataset that answers `PatchRequest`s with `pixel_values` and `labels` (and
+whatever else the model takes), and validation examples. To add one, write the two functions and
+`DATASET_KINDS["my_kind"] = DatasetKind(...)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..data.checks import check_pairs
+from ..data.degradations import DEGRADATIONS, benchmark_noise
+from ..data.degradations.base import from_eight_bit
+from ..data.layouts import open_set
+from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource, open_dataset_on_disk
+from ..data.patches import PatchDataset
+from .recipe import DataRecipe, Recipe, ValidationRecipe
+from .typed import RecipeError, require_known
+
+BENCHMARK_NOISE = "benchmark_noise"
+Where = DataRecipe | ValidationRecipe
+
+
+@dataclass(frozen=True)
+class Example:
+    """One whole picture or cube to validate with."""
+
+    name: str
+    inputs: dict[str, Tensor]  # B = 1
+    target: np.ndarray  # as `metrics.compare` takes it
+
+
+class Examples(Protocol):
+    """Examples that are read when asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> Example: ...
+
+
+@dataclass(frozen=True)
+class DatasetKind:
+    """How to open one kind of dataset; without functions it is known but cannot be read yet."""
+
+    description: str
+    training: Callable[[DataRecipe, int, int], Dataset[Any]] | None = None
+    validation: Callable[[ValidationRecipe], Examples] | None = None
+
+
+def open_training(recipe: Recipe, *, check: bool) -> Any:
+    """The training set of a recipe, looked through beforehand where `check` says so."""
+    opener = _kind(recipe.data.kind).training
+    assert opener is not None
+    data = dataclasses.replace(recipe.data, check=recipe.data.check and check)
+    return opener(data, max(stage.patch for stage in recipe.stages), recipe.seed)
+
+
+def open_validation(recipe: ValidationRecipe, data: DataRecipe) -> Examples:
+    """The validation set; without a root of its own it is another split of the training data."""
+    if not recipe.root:
+        if recipe.kind == data.kind and (recipe.split, recipe.set) == (data.split, data.set):
+            raise RecipeError("validation would use the training pictures: set validation.root")
+        recipe = dataclasses.replace(recipe, root=data.root)
+        if recipe.kind in ("clean", "pairs") and not (Path(recipe.root) / recipe.split).is_dir():
+            raise RecipeError(
+                f"no folder {Path(recipe.root) / recipe.split} to validate with: set "
+                "validation.root, or validation=null to do without"
+            )
+    opener = _kind(recipe.kind).validation
+    assert opener is not None
+    return opener(recipe)
+
+
+def _kind(name: str) -> DatasetKind:
+    require_known(name, DATASET_KINDS, what="kind of dataset")
+    kind = DATASET_KINDS[name]
+    if kind.training is None or kind.validation is None:
+        readable = ", ".join(name for name, each in DATASET_KINDS.items() if each.training)
+        raise RecipeError(
+            f"datasets of kind {name!r} ({kind.description}) cannot be read yet; those that can: "
+            f"{readable}"
+        )
+    return kind
+
+
+def build_degradation(settings: dict[str, Any] | None) -> Any:
+    """A degradation from `name` and parameters; lists become ranges."""
+    if settings is None:
+        return None
+    parameters: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+    }
+    name = str(parameters.pop("name", None))
+    require_known(name, [*DEGRADATIONS, BENCHMARK_NOISE], what="degradation")
+    if name == BENCHMARK_NOISE:
+        kind: Any = BenchmarkNoise
+    else:
+        kind = DEGRADATIONS[name]
+    known = [field.name for field in dataclasses.fields(kind)]
+    for key in parameters:
+        require_known(key, known, what="parameter", where=name)
+    return kind(**parameters)
+
+
+@dataclass(frozen=True)
+class BenchmarkNoise:
+    """Gaussian noise as the denoising benchmarks draw it: the same for every picture."""
+
+    sigma: float
+
+    def __call__(self, clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return benchmark_noise(np.rint(clean * 255).astype(np.uint8), sigma=self.sigma)
+
+
+def _folder(recipe: Where) -> Path:
+    """`root/split` where there is such a folder, else `root`."""
+    folder = _root(recipe) / recipe.split
+    return folder if recipe.split and folder.is_dir() else _root(recipe)
+
+
+def _root(recipe: Where) -> Path:
+    if not recipe.root:
+        raise RecipeError("the recipe does not know where your data is: set data.root=FOLDER")
+    return Path(recipe.root)
+
+
+def open_clean(recipe: Where) -> PairSource:
+    return CleanFolder(_folder(recipe))
+
+
+def open_pairs(recipe: Where) -> PairSource:
+    folder = _folder(recipe)
+    return FolderPairs(folder / recipe.input, folder / recipe.target)
+
+
+def open_benchmark(recipe: Where) -> PairSource:
+    if recipe.set is None:
+        raise RecipeError("a benchmark needs the name of its set, such as set: Rain13K")
+    return open_set(_root(recipe), recipe.set, split=recipe.split)
+
+
+def open_hub(recipe: Where) -> PairSource:
+    """A saved dataset's folder, or the name of one on the Hub."""
+    root = _root(recipe)
+    if root.is_dir():
+        dataset = open_dataset_on_disk(root, split=recipe.split)
+    else:
+        import datasets
+
+        dataset = datasets.load_dataset(recipe.root, split=recipe.split)
+    column = None if recipe.degradation else recipe.input
+    return ColumnPairs(dataset, target_column=recipe.target, input_column=column)
+
+
+def picture_kind(description: str, opener: Callable[[Where], PairSource]) -> DatasetKind:
+    """A kind of which only the way to its pairs of pictures is its own."""
+
+    def training(recipe: DataRecipe, largest_patch: int, seed: int) -> Dataset[Any]:
+        source = opener(recipe)
+        if recipe.check:
+            check_pairs(source, patch_size=largest_patch)
+        return PatchDataset(
+            source,
+            degradation=build_degradation(recipe.degradation),
+            augment=recipe.augment,
+            grayscale=recipe.grayscale,
+            cache_mb=recipe.cache_mb,
+            seed=seed,
+        )
+
+    def validation(recipe: ValidationRecipe) -> Examples:
+        return PictureExamples(opener(recipe), recipe)
+
+    return DatasetKind(description, training, validation)
+
+
+class PictureExamples:
+    """Whole pictures or their centres, degraded the same way every time."""
+
+    def __init__(self, source: PairSource, recipe: ValidationRecipe) -> None:
+        if not len(source):
+            raise RecipeError(f"there are no pictures to validate with in {recipe.root}")
+        self.source = source
+        self.recipe = recipe
+        self.degradation = build_degradation(recipe.degradation)
+        if source.paired == (self.degradation is not None):
+            has = "has degraded pictures already" if source.paired else "has only clean pictures"
+            give = "no" if source.paired else "a"
+            raise RecipeError(f"{recipe.root} {has}: give {give} validation.degradation")
+        count = min(recipe.limit or len(source), len(source))
+        self.chosen = [len(source) * place // count for place in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, place: int) -> Example:
+        index = self.chosen[place]
+        pair = self.source.load(index)
+        target = self._gray(pair.target)
+        if pair.input is not None:
+            degraded = from_eight_bit(self._gray(pair.input))
+        else:
+            rng = np.random.default_rng([2022, index])
+            degraded = self.degradation(from_eight_bit(target), rng)
+        degraded, target = self._centre(degraded), self._centre(target)
+        tensor = torch.from_numpy(np.ascontiguousarray(degraded.transpose(2, 0, 1), np.float32))
+        return Example(self.source.name(index), {"pixel_values": tensor[None]}, target)
+
+    def _gray(self, picture: np.ndarray) -> np.ndarray:
+        if not self.recipe.grayscale:
+            return picture
+        return np.asarray(Image.fromarray(picture).convert("L"))[..., None]
+
+    def _centre(self, picture: np.ndarray) -> np.ndarray:
+        crop = self.recipe.crop
+        if crop is None:
+            return picture
+        top, left = (max(0, (side - crop) // 2) for side in picture.shape[:2])
+        return picture[top : top + crop, left : left + crop]
+
+
+DATASET_KINDS: dict[str, DatasetKind] = {
+    "clean": picture_kind("a folder of clean pictures, degraded on the fly", open_clean),
+    "pairs": picture_kind("two folders of pictures that match by name", open_pairs),
+    "benchmark": picture_kind(
+        "a set in its usual layout, ROOT/train/Rain13K/input", open_benchmark
+    ),
+    "hub": picture_kind("image columns of a Hugging Face dataset", open_hub),
+    "ntire2022": DatasetKind("ARAD-1K, RGB pictures and 31-band cubes"),
+    "cassi": DatasetKind("CAVE-1024 scenes behind a coded aperture"),
+}

@@ -1,0 +1,117 @@
+"""The model a recipe starts from: fresh, or another one's weights as far as they fit."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForImageToImage
+
+from ..models.modeling_base import ChannelAttentionModel
+from ..registration import ZOO_CLASSES, model_class_of, zoo_class
+from .recipe import Recipe
+from .typed import RecipeError, require_known
+
+logger = logging.getLogger(__name__)
+
+
+def build_model(recipe: Recipe) -> ChannelAttentionModel:
+    """Built from the seed, filled from `init_from` where tensors fit, frozen as told."""
+    torch.manual_seed(recipe.seed)
+    source = None
+    if recipe.init_from is not None:
+        source = AutoModelForImageToImage.from_pretrained(recipe.init_from, dtype=torch.float32)
+    config = build_config(recipe, None if source is None else source.config)
+    model = model_class_of(config)(config)
+    if source is not None:
+        copy_what_fits(source, model)
+    freeze(model, recipe.freeze)
+    if recipe.run.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    return model.to(dtype=torch.float32)
+
+
+def build_config(recipe: Recipe, source: Any = None) -> Any:
+    """From the recipe's `model`; without a type its fields change the source's configuration."""
+    fields = dict(recipe.model)
+    name = fields.pop("type", None)
+    if name is None:
+        values = source.to_dict()
+        name = values.pop("model_type")
+    else:
+        require_known(name, ZOO_CLASSES, what="model type")
+        values = {}
+    config_class = zoo_class(ZOO_CLASSES[name][0])
+    known = [
+        key
+        for kind in config_class.__mro__
+        if kind.__module__.startswith("glmha_hf.")
+        for key in inspect.get_annotations(kind)
+    ]
+    for key in fields:
+        require_known(key, known, what="field", where=f"model ({name})")
+    return config_class(**{**values, **fields})
+
+
+def copy_what_fits(source: nn.Module, model: nn.Module) -> None:
+    """Copy tensors of the same name and shape, and say which stay as they were drawn."""
+    theirs, ours = source.state_dict(), model.state_dict()
+    fitting = {
+        name: value
+        for name, value in theirs.items()
+        if name in ours and value.shape == ours[name].shape
+    }
+    if not fitting:
+        raise RecipeError("nothing of init_from fits the model: is it another architecture?")
+    model.load_state_dict(fitting, strict=False)
+    copied = sum(value.numel() for value in fitting.values())
+    total = sum(value.numel() for value in ours.values())
+    logger.info("copied %d of %d weights (%.1f%%)", copied, total, 100 * copied / total)
+    _tell("drawn anew, nothing there fits", sorted(ours.keys() - fitting.keys()))
+    _tell("left behind, the model has no place for", sorted(theirs.keys() - fitting.keys()))
+
+
+def _tell(what: str, names: Sequence[str]) -> None:
+    if names:
+        logger.info("%s: %d tensors: %s", what, len(names), ", ".join(names))
+
+
+def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+    """Stop training the parameters whose names match a shell pattern, such as `encoder.*`."""
+    names = [name for name, _ in model.named_parameters()]
+    frozen: set[str] = set()
+    for pattern in patterns:
+        matching = fnmatch.filter(names, pattern)
+        if not matching:
+            parts = sorted({name.split(".")[0] for name in names})
+            raise RecipeError(
+                f"freeze pattern {pattern!r} matches no parameter; they begin with "
+                f"{', '.join(parts)}"
+            )
+        frozen.update(matching)
+    if len(frozen) == len(names):
+        raise RecipeError("freeze leaves nothing to train")
+    for name, parameter in model.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(False)
+    if frozen:
+        logger.info("frozen: %d of %d tensors", len(frozen), len(names))
+
+
+def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Over what is not frozen; the schedule sets the rate at every update."""
+    settings = recipe.optimizer
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.name]
+    beta1, beta2 = settings.betas
+    return kind(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=recipe.learning_rate.peak,
+        betas=(beta1, beta2),
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )

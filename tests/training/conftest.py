@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from accelerate.state import AcceleratorState, PartialState
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "training" / "train.py"
+
+TINY = {
+    "name": "tiny",
+    "model": {
+        "type": "restormer",
+        "attention": "glmha",
+        "dim": 4,
+        "num_blocks": [1, 1],
+        "num_heads": [1, 2],
+        "num_refinement_blocks": 1,
+    },
+    "data": {
+        "kind": "clean",
+        "degradation": {"name": "gaussian_noise", "sigma": 25},
+        "workers": 0,
+    },
+    "stages": [
+        {"iterations": 6, "patch": 16, "batch": 4},
+        {"iterations": 6, "patch": 24, "batch": 3},
+    ],
+    "learning_rate": {"name": "cosine", "peak": 2e-3},
+    "loss": {"l1": 1},
+    "run": {"device": "cpu", "ema": 0.9, "log_every": 1, "save_every": 3, "trackers": []},
+}
+VALIDATION = {
+    "protocol": "denoising",
+    "kind": "clean",
+    "degradation": {"name": "benchmark_noise", "sigma": 25},
+    "every": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Smooth pictures in train/ and test/, made on the spot."""
+    root = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 5), ("test", 3)):
+        (root / split).mkdir()
+        for number in range(count):
+            knots = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+            picture = Image.fromarray(knots).resize((44, 36), Image.Resampling.BICUBIC)
+            picture.save(root / split / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Path:
+    path = tmp_path_factory.mktemp("recipes") / "tiny.yaml"
+    data = {**TINY["data"], "root": str(photographs)}
+    path.write_text(yaml.safe_dump({**TINY, "data": data, "validation": VALIDATION}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def script() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("train_script", SCRIPT)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def train(script: ModuleType) -> Callable[..., int]:
+    """Runs the script in this process."""
+
+    def run(*arguments: object) -> int:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        try:
+            return script.main([str(argument) for argument in arguments])
+        finally:
+            PartialState._reset_state()
+            AcceleratorState._reset_state(reset_partial_state=True)
+
+    return run
+
+
+def launch(*command: object, **options: object) -> subprocess.Popen[str]:
+    """Starts Python on its own, with as many threads as this process has."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        text=True,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def losses(folder: Path) -> list[float]:
+    return [line["loss"] for line in log(folder) if line["event"] == "training"]
+
+
+def log(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
