@@ -257,10 +257,11 @@ class SpectralUNet(nn.Module):
 
     def mask_weights(self, mask: Tensor, width: int) -> list[tuple[Tensor, ...]]:
         masks = self.mask_pyramid(mask)
-        return [
-            (block.attention.weights_of_mask(masks[level], width >> level),)
+        weights = (
+            block.attention.weights_of_mask(masks[level], width >> level)
             for block, level in self.blocks_with_level()
-        ]
+        )
+        return [(one.contiguous(memory_format=torch.channels_last),) for one in weights]
 
     def mask_pyramid(self, mask: Tensor) -> list[Tensor]:
         """The mask of each level."""

@@ -44,24 +44,41 @@ def attend(layer: "SpectralAttention", x: Tensor, weights: Tensor | None, *, out
         maps = maps @ layer.value.weight.to(maps.dtype)
     maps = maps.to(x.dtype)
 
+    for image in range(len(x)):
+        stream_image(
+            layer,
+            x[image : image + 1],
+            maps[image],
+            factors=None if factors is None else factors[image].to(x.dtype),
+            weights=None if weights is None else weights[image : image + 1],
+            out=out[image : image + 1],
+        )
+    return attention
+
+
+def stream_image(
+    layer: "SpectralAttention",
+    x: Tensor,
+    mixing: Tensor,
+    *,
+    factors: Tensor | None,
+    weights: Tensor | None,
+    out: Tensor,
+) -> None:
+    """x + the mixed values + the positional branch, for one image and its mixing matrix."""
     first, second = (one.weight for one in layer.position if isinstance(one, nn.Conv2d))
-    for images, window in windows(x, 2 * x.shape[-1]):
+    for _, window in windows(x, 2 * x.shape[-1]):
         inner, inner_missing = window.with_margin(1)
         outer, outer_missing = inner.with_margin(1)
-        source = outer.of(x[images])
-        if factors is None:
-            source = F.linear(source, layer.value.weight)
-        else:
-            source = source * factors[images, None, None].to(x.dtype)
+        source = outer.of(x)
+        source = F.linear(source, layer.value.weight) if factors is None else source * factors
         position = F.gelu(depthwise(F.pad(source, (0, 0, *outer_missing)), first))
         position = depthwise(F.pad(position, (0, 0, *inner_missing)), second)
         values = within(source, outer, window)
         if weights is not None:
-            values = values * window.of(weights[images])
-        mixed = torch.einsum("nhwr,nor->nhwo", values, maps[images])
-        position += mixed.add_(layer.project_out.bias)
-        torch.add(window.of(x[images]), position, out=window.of(out[images]))
-    return attention
+            values = values * window.of(weights)
+        position += F.linear(values, mixing, layer.project_out.bias)
+        torch.add(window.of(x), position, out=window.of(out))
 
 
 def within(x: Tensor, larger: Window, window: Window) -> Tensor:
