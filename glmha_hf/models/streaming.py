@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from .attention import ChannelSelfAttention, full_precision
 from .layers import ChannelNorm
 
-# Elements of the widest intermediate of one window. Around a million stay in the cache of a core.
-WINDOW_ELEMENTS = 1 << 20
+# Size of the widest intermediate of one window, which is to stay in cache.
+WINDOW_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Window:
 
 
 def windows(x: Tensor, channels: int) -> Iterator[tuple[slice, Window]]:
-    """Images of a batch and windows of them with about `WINDOW_ELEMENTS` of `channels` channels.
+    """Images of a batch and windows of them that fill `WINDOW_BYTES` with `channels` channels.
 
     Off the CPU there is one window: launches cost more there than memory traffic.
     """
@@ -55,7 +55,7 @@ def windows(x: Tensor, channels: int) -> Iterator[tuple[slice, Window]]:
     if x.device.type != "cpu":
         yield slice(0, B), Window(slice(0, H), slice(0, W), H, W)
         return
-    pixels = max(1, WINDOW_ELEMENTS // channels)
+    pixels = max(1, WINDOW_BYTES // (channels * x.element_size()))
     images = max(1, pixels // (H * W))
     columns = _even_step(W, max(8, math.isqrt(2 * pixels)))
     rows = _even_step(H, max(4, pixels // columns))

@@ -10,10 +10,10 @@ from glmha_hf.models.streaming import Window, normalised, windows
 from tests.models.small import SMALL_CONFIGS, random_inputs, small_model
 
 
-@pytest.fixture(params=[None, 1000], ids=["one window", "many windows"])
-def window_elements(request, monkeypatch):
+@pytest.fixture(params=[None, 4000], ids=["one window", "many windows"])
+def window_bytes(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr(streaming, "WINDOW_ELEMENTS", request.param)
+        monkeypatch.setattr(streaming, "WINDOW_BYTES", request.param)
 
 
 def both_forms(form, **fields):
@@ -29,7 +29,7 @@ def both_forms(form, **fields):
     return fused, published
 
 
-@pytest.mark.usefixtures("window_elements")
+@pytest.mark.usefixtures("window_bytes")
 @pytest.mark.parametrize("form", SMALL_CONFIGS)
 @pytest.mark.parametrize("attention", MIXERS)
 @pytest.mark.parametrize("size", [(1, 1), (21, 34), (48, 8)])
@@ -48,7 +48,7 @@ def test_the_fused_form_computes_the_same(form, attention, size):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.usefixtures("window_elements")
+@pytest.mark.usefixtures("window_bytes")
 @pytest.mark.parametrize("norm", ["with_bias", "bias_free"])
 @pytest.mark.parametrize("attention", ["csa", "glmha"])
 def test_biases_stop_at_the_pictures_edge(norm, attention):
@@ -141,7 +141,7 @@ def test_masks_are_remembered_in_inference_mode():
 @pytest.mark.parametrize("size", [(1, 1, 1), (1, 37, 53), (3, 5, 7), (2, 1, 90)])
 @pytest.mark.parametrize("channels", [1, 64, 5000])
 def test_windows_cover_every_pixel_once(size, channels, monkeypatch):
-    monkeypatch.setattr(streaming, "WINDOW_ELEMENTS", 4096)
+    monkeypatch.setattr(streaming, "WINDOW_BYTES", 4 * 4096)
     x = torch.zeros(*size, 1)
     for images, window in windows(x, channels):
         window.of(x[images]).add_(1)
