@@ -28,6 +28,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise FileNotFoundError(f"{arguments.source} does not exist")
     if arguments.destination.exists() and not arguments.overwrite:
         raise FileExistsError(f"{arguments.destination} exists; add --overwrite to replace it")
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     if arguments.to_published:
         _to_published(arguments)
     else:

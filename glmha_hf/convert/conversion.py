@@ -1,6 +1,7 @@
 """Published checkpoint files to zoo folders, and zoo folders to published checkpoint files."""
 
 import contextlib
+import io
 import os
 import pickle
 import shutil
@@ -55,7 +56,10 @@ def convert_checkpoint(
         adapter = find_adapter(source, tensors)
         config = adapter.config_of({key: tuple(value.shape) for key, value in tensors.items()})
         model = build_model(adapter, config, tensors, dtype=dtype)
-        model.save_pretrained(unfinished)
+        try:
+            model.save_pretrained(unfinished)
+        except SafetensorError as error:
+            raise OSError(f"{folder} could not be written: {error}") from None
         processor_for(config).save_pretrained(unfinished)
     return Conversion(adapter.name, wrapper, model.num_parameters(), folder)
 
@@ -73,8 +77,10 @@ def export_checkpoint(
         raise ValueError(f"the published {adapter.name} knows csa only; this model has {names}")
     tensors = to_published(model.state_dict(), adapter.correspondences(model.config))
     wrapped = {"params": tensors} if adapter is restormer.ADAPTER else {"state_dict": tensors}
+    contents = io.BytesIO()
+    torch.save(wrapped, contents)
     with replaced_file(path) as unfinished:
-        torch.save(wrapped, unfinished)
+        unfinished.write_bytes(contents.getbuffer())
     return path
 
 

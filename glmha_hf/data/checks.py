@@ -14,7 +14,11 @@ class DatasetError(ValueError):
 
 def check_pairs(source: PairSource, *, patch_size: int = 0, threads: int = 2) -> None:
     """Decode every picture once; raise DatasetError listing each pair that cannot be used."""
-    problems = find_problems(source, patch_size=patch_size, threads=threads)
+    report(find_problems(source, patch_size=patch_size, threads=threads))
+
+
+def report(problems: list[str]) -> None:
+    """Raise a DatasetError if there are any."""
     if problems:
         raise DatasetError(_message(problems))
 

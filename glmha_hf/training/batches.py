@@ -108,6 +108,16 @@ class Plan(Sampler[list[PatchRequest | Blend]]):
                 yield iteration, self.shares[stage.batch]
             first += stage.iterations
 
+    def refuse_pieces(self) -> None:
+        """For a loss that is no mean over the patches, and so no sum over pieces of a batch."""
+        cut = [batch for batch, share in self.shares.items() if len(share.pieces) > 1]
+        if cut:
+            raise RecipeError(
+                f"the rmse loss is a root over a whole batch, which run.largest_batch cuts (of "
+                f"{cut[0]} patches): leave it out, and save memory with a smaller batch_scale or "
+                "run.gradient_checkpointing=true"
+            )
+
 
 class Batches:
     """Every update's share of this process, loaded: an iterable of `Batch`."""
@@ -126,6 +136,10 @@ class Batches:
             mixup=recipe.data.mixup,
             mixup_beta=recipe.data.mixup_beta,
         )
+        if "rmse" in recipe.loss:
+            self.plan.refuse_pieces()
+        self.dataset = dataset
+        self.constants: dict[int, dict[str, Tensor]] = {}
         self.device = accelerator.device
         self.loader = DataLoader(
             BlendingDataset(dataset),
@@ -137,16 +151,17 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         loaded = iter(self.loader)
         for iteration, share in self.plan.updates():
-            pieces = [next(loaded) for _ in share.pieces]
-            yield Batch(
-                iteration,
-                share.batch,
-                [
-                    {key: value.to(self.device, non_blocking=True) for key, value in piece.items()}
-                    for piece in pieces
-                ],
-                share.weights,
-            )
+            pieces = [self._on_device(next(loaded)) for _ in share.pieces]
+            yield Batch(iteration, share.batch, pieces, share.weights)
+
+    def _on_device(self, piece: dict[str, Tensor]) -> dict[str, Tensor]:
+        """With what every patch of this size has in common, such as a coded aperture."""
+        patch = piece["labels"].shape[-1]
+        if patch not in self.constants:
+            common = getattr(self.dataset, "constant_inputs", lambda _: {})(patch)
+            self.constants = {patch: {key: each.to(self.device) for key, each in common.items()}}
+        moved = {key: value.to(self.device, non_blocking=True) for key, value in piece.items()}
+        return moved | self.constants[patch]
 
 
 @dataclass(frozen=True)

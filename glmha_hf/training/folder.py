@@ -8,7 +8,7 @@ import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import yaml
@@ -208,18 +208,25 @@ def _told_validation(recipe: Recipe) -> str:
 def portable(recipe: Recipe) -> Recipe:
     """The recipe without this machine's paths."""
 
-    def shorten(root: str) -> str:
-        return f"path/to/{Path(root).name}" if Path(root).is_absolute() else root
+    def shorten(path: str | None) -> Any:
+        return f"path/to/{Path(path).name}" if path and Path(path).is_absolute() else path
 
     validation = recipe.validation
     return dataclasses.replace(
         recipe,
         output=None,
-        init_from=None if recipe.init_from is None else shorten(recipe.init_from),
-        data=dataclasses.replace(recipe.data, root=shorten(recipe.data.root)),
+        init_from=shorten(recipe.init_from),
+        data=dataclasses.replace(
+            recipe.data,
+            root=shorten(recipe.data.root),
+            mask=shorten(recipe.data.mask),
+            unpacked=shorten(recipe.data.unpacked),
+        ),
         validation=None
         if validation is None
-        else dataclasses.replace(validation, root=shorten(validation.root)),
+        else dataclasses.replace(
+            validation, root=shorten(validation.root), mask=shorten(validation.mask)
+        ),
     )
 
 

@@ -45,6 +45,9 @@ class DataRecipe:
     workers: int = 2
     cache_mb: float = 512
     check: bool = True  # look at every pair before the first step
+    mask: str | None = None  # cassi: the coded aperture; by default mask.mat beside the scenes
+    mask_form: Literal["shifted", "plain"] | None = None  # cassi: by default as model.type takes it
+    unpacked: str | None = None  # cassi: where scenes are kept to be read from in parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,7 @@ class ValidationRecipe:
     crop: int | None = None  # the centre only
     best: str | None = None  # the score that decides; by default the protocol's first
     sheets: int = 4  # pictures on the sample sheet
+    mask: str | None = None  # cassi: by default the training's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +152,14 @@ class Recipe:
     @property
     def folder(self) -> Path:
         return Path(self.output or f"runs/{self.name}")
+
+    @property
+    def mask_form(self) -> Literal["shifted", "plain"]:
+        """How the model takes a coded aperture."""
+        usual: Literal["shifted", "plain"] = (
+            "plain" if self.model.get("type") == "mst_plus_plus" else "shifted"
+        )
+        return self.data.mask_form or usual
 
     @property
     def iterations(self) -> int:

@@ -11,12 +11,11 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data.checks import check_pairs
@@ -25,45 +24,21 @@ from ..data.degradations.base import from_eight_bit
 from ..data.layouts import open_set
 from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource, open_dataset_on_disk
 from ..data.patches import PatchDataset
+from .examples import DatasetKind, Example, Examples, Where, centre, chosen, folder_of, root_of
 from .recipe import DataRecipe, Recipe, ValidationRecipe
+from .spectral_sources import train_on_cassi, train_on_ntire, validate_on_cassi, validate_on_ntire
 from .typed import RecipeError, require_known
 
 BENCHMARK_NOISE = "benchmark_noise"
-Where = DataRecipe | ValidationRecipe
-
-
-@dataclass(frozen=True)
-class Example:
-    """One whole picture or cube to validate with."""
-
-    name: str
-    inputs: dict[str, Tensor]  # B = 1
-    target: np.ndarray  # as `metrics.compare` takes it
-
-
-class Examples(Protocol):
-    """Examples that are read when asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, place: int, /) -> Example: ...
-
-
-@dataclass(frozen=True)
-class DatasetKind:
-    """How to open one kind of dataset; without functions it is known but cannot be read yet."""
-
-    description: str
-    training: Callable[[DataRecipe, int, int], Dataset[Any]] | None = None
-    validation: Callable[[ValidationRecipe], Examples] | None = None
 
 
 def open_training(recipe: Recipe, *, check: bool) -> Any:
     """The training set of a recipe, looked through beforehand where `check` says so."""
-    opener = _kind(recipe.data.kind).training
-    assert opener is not None
-    data = dataclasses.replace(recipe.data, check=recipe.data.check and check)
-    return opener(data, max(stage.patch for stage in recipe.stages), recipe.seed)
+    data = dataclasses.replace(
+        recipe.data, check=recipe.data.check and check, mask_form=recipe.mask_form
+    )
+    largest_patch = max(stage.patch for stage in recipe.stages)
+    return _kind(data.kind).training(data, largest_patch, recipe.seed)
 
 
 def open_validation(recipe: ValidationRecipe, data: DataRecipe) -> Examples:
@@ -77,21 +52,12 @@ def open_validation(recipe: ValidationRecipe, data: DataRecipe) -> Examples:
                 f"no folder {Path(recipe.root) / recipe.split} to validate with: set "
                 "validation.root, or validation=null to do without"
             )
-    opener = _kind(recipe.kind).validation
-    assert opener is not None
-    return opener(recipe)
+    return _kind(recipe.kind).validation(recipe, data)
 
 
 def _kind(name: str) -> DatasetKind:
     require_known(name, DATASET_KINDS, what="kind of dataset")
-    kind = DATASET_KINDS[name]
-    if kind.training is None or kind.validation is None:
-        readable = ", ".join(name for name, each in DATASET_KINDS.items() if each.training)
-        raise RecipeError(
-            f"datasets of kind {name!r} ({kind.description}) cannot be read yet; those that can: "
-            f"{readable}"
-        )
-    return kind
+    return DATASET_KINDS[name]
 
 
 def build_degradation(settings: dict[str, Any] | None) -> Any:
@@ -123,36 +89,24 @@ class BenchmarkNoise:
         return benchmark_noise(np.rint(clean * 255).astype(np.uint8), sigma=self.sigma)
 
 
-def _folder(recipe: Where) -> Path:
-    """`root/split` where there is such a folder, else `root`."""
-    folder = _root(recipe) / recipe.split
-    return folder if recipe.split and folder.is_dir() else _root(recipe)
-
-
-def _root(recipe: Where) -> Path:
-    if not recipe.root:
-        raise RecipeError("the recipe does not know where your data is: set data.root=FOLDER")
-    return Path(recipe.root)
-
-
 def open_clean(recipe: Where) -> PairSource:
-    return CleanFolder(_folder(recipe))
+    return CleanFolder(folder_of(recipe))
 
 
 def open_pairs(recipe: Where) -> PairSource:
-    folder = _folder(recipe)
+    folder = folder_of(recipe)
     return FolderPairs(folder / recipe.input, folder / recipe.target)
 
 
 def open_benchmark(recipe: Where) -> PairSource:
     if recipe.set is None:
         raise RecipeError("a benchmark needs the name of its set, such as set: Rain13K")
-    return open_set(_root(recipe), recipe.set, split=recipe.split)
+    return open_set(root_of(recipe), recipe.set, split=recipe.split)
 
 
 def open_hub(recipe: Where) -> PairSource:
     """A saved dataset's folder, or the name of one on the Hub."""
-    root = _root(recipe)
+    root = root_of(recipe)
     if root.is_dir():
         dataset = open_dataset_on_disk(root, split=recipe.split)
     else:
@@ -179,7 +133,7 @@ def picture_kind(description: str, opener: Callable[[Where], PairSource]) -> Dat
             seed=seed,
         )
 
-    def validation(recipe: ValidationRecipe) -> Examples:
+    def validation(recipe: ValidationRecipe, _: DataRecipe) -> Examples:
         return PictureExamples(opener(recipe), recipe)
 
     return DatasetKind(description, training, validation)
@@ -198,8 +152,7 @@ class PictureExamples:
             has = "has degraded pictures already" if source.paired else "has only clean pictures"
             give = "no" if source.paired else "a"
             raise RecipeError(f"{recipe.root} {has}: give {give} validation.degradation")
-        count = min(recipe.limit or len(source), len(source))
-        self.chosen = [len(source) * place // count for place in range(count)]
+        self.chosen = chosen(len(source), recipe.limit)
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -213,7 +166,7 @@ class PictureExamples:
         else:
             rng = np.random.default_rng([2022, index])
             degraded = self.degradation(from_eight_bit(target), rng)
-        degraded, target = self._centre(degraded), self._centre(target)
+        degraded, target = (centre(each, self.recipe.crop) for each in (degraded, target))
         tensor = torch.from_numpy(np.ascontiguousarray(degraded.transpose(2, 0, 1), np.float32))
         return Example(self.source.name(index), {"pixel_values": tensor[None]}, target)
 
@@ -221,13 +174,6 @@ class PictureExamples:
         if not self.recipe.grayscale:
             return picture
         return np.asarray(Image.fromarray(picture).convert("L"))[..., None]
-
-    def _centre(self, picture: np.ndarray) -> np.ndarray:
-        crop = self.recipe.crop
-        if crop is None:
-            return picture
-        top, left = (max(0, (side - crop) // 2) for side in picture.shape[:2])
-        return picture[top : top + crop, left : left + crop]
 
 
 DATASET_KINDS: dict[str, DatasetKind] = {
@@ -237,6 +183,10 @@ DATASET_KINDS: dict[str, DatasetKind] = {
         "a set in its usual layout, ROOT/train/Rain13K/input", open_benchmark
     ),
     "hub": picture_kind("image columns of a Hugging Face dataset", open_hub),
-    "ntire2022": DatasetKind("ARAD-1K, RGB pictures and 31-band cubes"),
-    "cassi": DatasetKind("CAVE-1024 scenes behind a coded aperture"),
+    "ntire2022": DatasetKind(
+        "ARAD-1K, RGB pictures and 31-band cubes", train_on_ntire, validate_on_ntire
+    ),
+    "cassi": DatasetKind(
+        "CAVE-1024 scenes behind a coded aperture", train_on_cassi, validate_on_cassi
+    ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from torch import nn
 
 from ..metrics import HIGHER_IS_BETTER, Scores, get_protocol
 from .checkpoint import Progress
+from .examples import Examples
 from .recipe import Recipe, ValidationRecipe
 from .signals import StopRequest
-from .sources import Examples, open_validation
+from .sources import open_validation
 from .typed import RecipeError, require_known
 
 SHEET_SIDE = 320
@@ -38,7 +40,8 @@ class Validation:
     def of(cls, recipe: Recipe) -> Validation | None:
         if recipe.validation is None:
             return None
-        return cls(open_validation(recipe.validation, recipe.data), recipe.validation)
+        data = dataclasses.replace(recipe.data, mask_form=recipe.mask_form)
+        return cls(open_validation(recipe.validation, data), recipe.validation)
 
     def is_due(self, progress: Progress, *, iterations: int) -> bool:
         """At intervals and at the end, and once: a resumed run makes up for what it missed."""

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModel, AutoModelForImageToImage
 
 from glmha_hf import RestormerConfig, RestormerForImageRestoration
@@ -194,3 +195,14 @@ def test_an_existing_folder_is_kept_unless_told(tmp_path):
     assert (tmp_path / "model" / "precious").exists()
     convert_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model", overwrite=True)
     assert (tmp_path / "model" / "config.json").exists()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("No space left on device")
+
+    torch.save(read_golden("mstpp").weights, tmp_path / "checkpoint.pth")
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", full)
+    with pytest.raises(OSError, match="model could not be written: No space left on device"):
+        convert_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pth"]
