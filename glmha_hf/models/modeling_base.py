@@ -73,18 +73,22 @@ class ChannelAttentionModel(PreTrainedModel):
         """The network on sides that are multiples of the configuration's `size_multiple`."""
         raise NotImplementedError
 
-    def run(
+    def forward(
         self,
         pixel_values: Tensor,
-        *,
-        labels: Tensor | None,
-        output_hidden_states: bool | None,
-        output_attentions: bool | None,
-        return_dict: bool | None,
+        labels: Tensor | None = None,
         mask: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> ImageSuperResolutionOutput | tuple:
-        """The one place where pictures are checked, padded, reconstructed, cropped and scored."""
+        """Checks, pads, reconstructs, crops and scores: the one place for each.
+
+        `labels` are the true pictures or cubes; `mask` is for models of coded snapshots, which say
+        in their `check_mask` which one they take.
+        """
         self.check_pictures(pixel_values, labels)
+        self.check_mask(pixel_values, mask)
         config = self.config
         keep_states = (
             config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -121,6 +125,10 @@ class ChannelAttentionModel(PreTrainedModel):
                 f"labels must be {_times(expected)}, as the reconstruction; they are "
                 f"{_times(labels.shape)}"
             )
+
+    def check_mask(self, pixel_values: Tensor, mask: Tensor | None) -> None:
+        if mask is not None:
+            raise ValueError("this model takes no mask")
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.modeling_outputs import ImageSuperResolutionOutput
 
 from .configuration_mst import MstConfig
 from .layers import pad_to_multiple
@@ -12,6 +11,12 @@ from .spectral import SpectralUNet, shift, shift_back
 
 
 class MstForSpectralReconstruction(ChannelAttentionModel):
+    """Reconstructs B×bands×H×W cubes.
+
+    `pixel_values` is the measurement shifted back band by band, `mask` the shifted mask, B or
+    1×bands×H×(W + dispersion). With a learned mask they are pictures, and `mask` is not given.
+    """
+
     config_class = MstConfig
     config: MstConfig
     base_model_prefix = "mst"
@@ -34,30 +39,6 @@ class MstForSpectralReconstruction(ChannelAttentionModel):
         )
         self.mapping = nn.Conv2d(config.dim, config.out_channels, 3, padding=1, bias=False)
         self.post_init()
-
-    def forward(
-        self,
-        pixel_values: Tensor,
-        mask: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> ImageSuperResolutionOutput | tuple:
-        """Reconstructs B×bands×H×W cubes.
-
-        `pixel_values` is the measurement shifted back band by band, `mask` the shifted mask, B or
-        1×bands×H×(W + dispersion). With a learned mask they are pictures, and `mask` is not given.
-        """
-        self.check_mask(pixel_values, mask)
-        return self.run(
-            pixel_values,
-            labels=labels,
-            output_hidden_states=output_hidden_states,
-            output_attentions=output_attentions,
-            return_dict=return_dict,
-            mask=mask,
-        )
 
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None

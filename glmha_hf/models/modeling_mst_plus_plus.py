@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import ImageSuperResolutionOutput
 
 from .configuration_mst_plus_plus import MstPlusPlusConfig
 from .layers import pad_to_multiple
@@ -26,6 +25,12 @@ class MstStage(nn.Module):
 
 
 class MstPlusPlusForSpectralReconstruction(ChannelAttentionModel):
+    """Reconstructs B×bands×H×W cubes.
+
+    `pixel_values` are RGB pictures; in the CASSI form the measurement shifted back band by band,
+    and `mask` is the plain mask, B or 1×bands×H×W.
+    """
+
     config_class = MstPlusPlusConfig
     config: MstPlusPlusConfig
     base_model_prefix = "mst_plus_plus"
@@ -47,30 +52,6 @@ class MstPlusPlusForSpectralReconstruction(ChannelAttentionModel):
         self.mapping = nn.Conv2d(config.dim, config.out_channels, 3, padding=1, bias=False)
         self.post_init()
 
-    def forward(
-        self,
-        pixel_values: Tensor,
-        mask: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> ImageSuperResolutionOutput | tuple:
-        """Reconstructs B×bands×H×W cubes.
-
-        `pixel_values` are RGB pictures; in the CASSI form the measurement shifted back band by
-        band, and `mask` is the plain mask, B or 1×bands×H×W.
-        """
-        self.check_mask(pixel_values, mask)
-        return self.run(
-            pixel_values,
-            labels=labels,
-            output_hidden_states=output_hidden_states,
-            output_attentions=output_attentions,
-            return_dict=return_dict,
-            mask=mask,
-        )
-
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
     ) -> Tensor:
@@ -91,8 +72,7 @@ class MstPlusPlusForSpectralReconstruction(ChannelAttentionModel):
 
     def check_mask(self, pixel_values: Tensor, mask: Tensor | None) -> None:
         if not self.config.mask_input:
-            if mask is not None:
-                raise ValueError("this MST++ takes no mask (its configuration has no mask_input)")
+            super().check_mask(pixel_values, mask)
             return
         B, *wanted = pixel_values.shape
         shape = "×".join(map(str, wanted))

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import ImageSuperResolutionOutput
 
 from .attention import GuidedLowRankAttention, build_mixer
 from .configuration_attention import AttentionSettings
@@ -79,6 +78,8 @@ class RestormerBlock(GradientCheckpointingLayer):
 
 
 class RestormerForImageRestoration(ChannelAttentionModel):
+    """Restores pictures in [0, 1]."""
+
     config_class = RestormerConfig
     config: RestormerConfig
     base_model_prefix = "restormer"
@@ -131,23 +132,6 @@ class RestormerForImageRestoration(ChannelAttentionModel):
             decoder_widths[0], config.out_channels, 3, padding=1, bias=config.bias
         )
         self.post_init()
-
-    def forward(
-        self,
-        pixel_values: Tensor,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-        output_attentions: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> ImageSuperResolutionOutput | tuple:
-        """Restores pictures in [0, 1]; `labels` are the clean ones."""
-        return self.run(
-            pixel_values,
-            labels=labels,
-            output_hidden_states=output_hidden_states,
-            output_attentions=output_attentions,
-            return_dict=return_dict,
-        )
 
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None

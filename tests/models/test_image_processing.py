@@ -21,7 +21,7 @@ def pixels_of(image, **settings):
 
 
 def unit(array):
-    return torch.from_numpy(array).movedim(-1, 0).float()[None] / 255
+    return torch.from_numpy(array.copy()).movedim(-1, 0).float()[None] / 255
 
 
 @pytest.mark.parametrize(

@@ -317,3 +317,12 @@ def test_a_folder_needs_no_registration_by_hand(tmp_path):
     small_model("restormer").save_pretrained(tmp_path)
     PictureProcessor().save_pretrained(tmp_path)
     assert isinstance(AutoImageProcessor.from_pretrained(tmp_path), PictureProcessor)
+
+
+def test_labels_are_the_second_argument_of_every_model():
+    for form in SMALL_CONFIGS:
+        model = small_model(form)
+        inputs = random_inputs(model, 8, 8)
+        pictures = inputs.pop("pixel_values")
+        labels = torch.rand(1, model.config.out_channels, 8, 8)
+        assert model(pictures, labels, **inputs).loss is not None
