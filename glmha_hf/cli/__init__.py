@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import bench, convert, info, profile
+from . import bench, convert, evaluate, export, info, paper, profile, restore
 
-COMMANDS = (bench, convert, info, profile)
+COMMANDS = (restore, convert, evaluate, profile, bench, export, paper, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

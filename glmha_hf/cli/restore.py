@@ -1,0 +1,207 @@
+"""Restore pictures: files, folders, patterns, animations, or standard input."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..inference.files import Job, plan_jobs
+from ..inference.processes import Meeting, rank, share, world_size
+
+if TYPE_CHECKING:
+    from ..inference.folder import FolderRun, Tally
+
+EXAMPLES = """Names, formats, bit depth, alpha, EXIF and ICC are kept. Pictures that are done are
+skipped, so that an interrupted run goes on where it stopped; bad files are named and
+the exit status is then 1. Without -o, NAME_restored stands beside NAME.
+
+examples:
+  glmha restore rainy.jpg --model restormer-derain
+  glmha restore photos -r --model restormer-derain -o restored --compare sheet.png
+  glmha restore 'frames/*.png' --model my-model -o clean --batch-size 4
+  glmha restore scan.tif --model my-model -o clean.png --tile 512 --dtype bfloat16
+  cat rainy.png | glmha restore - --model my-model > clean.png"""
+
+MAX_PIXELS = 178_956_970
+STREAM = "-"
+BAR_FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} MP [{elapsed}<{remaining}, {rate_fmt}]"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="file, folder, pattern, or - for standard input"
+    )
+    parser.add_argument("-m", "--model", required=True, metavar="FOLDER", help="model folder")
+    parser.add_argument("-o", "--output", metavar="OUT", help="folder, file, or - (stdout)")
+    parser.add_argument("-r", "--recursive", action="store_true", help="folders inside folders")
+    parser.add_argument("--suffix", help="added to names (default: _restored without -o)")
+    parser.add_argument("--overwrite", action="store_true", help="restore what is done again")
+    parser.add_argument(
+        "--tile",
+        type=_tile,
+        default="auto",
+        metavar="SIZE",
+        help="pixels, none, or auto: what fits half of the free memory (default)",
+    )
+    parser.add_argument("--overlap", type=int, metavar="PIXELS", help="default: tile / 8")
+    parser.add_argument("--local", type=int, metavar="SIZE", help="attention on SIZE×SIZE windows")
+    parser.add_argument(
+        "--batch-size", type=_positive, default=1, metavar="N", help="pictures at once"
+    )
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), help="default: as stored"
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: a GPU if there is one)")
+    parser.add_argument(
+        "--max-pixels",
+        type=_positive,
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"refuse larger pictures (default: {MAX_PIXELS:,})",
+    )
+    parser.add_argument(
+        "--compare", metavar="SHEET", type=Path, help="before and after, as a sheet"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="errors only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..inference.network import model_folder
+
+    model_folder(arguments.model)
+    if STREAM in (*arguments.inputs, arguments.output):
+        return _restore_stream(arguments)
+    failures: list[str] = []
+
+    def report(line: str) -> None:
+        failures.append(line)
+        _say(f"glmha restore: {line}")
+
+    jobs = plan_jobs(
+        arguments.inputs,
+        output=arguments.output,
+        suffix=arguments.suffix,
+        recursive=arguments.recursive,
+        overwrite=arguments.overwrite,
+        report=report if rank() == 0 else failures.append,
+    )
+    unlisted = len(failures)
+    open_jobs = [job for job in jobs if arguments.overwrite or not job.target.exists()]
+    with Meeting() as meeting:
+        mine = share(open_jobs)
+        tally = _restore_jobs(mine, arguments) if mine else None
+        restored, failed = meeting.total(
+            tally.restored if tally else 0, len(tally.failed) if tally else 0
+        )
+    if rank() == 0:
+        if arguments.compare and any(job.target.exists() for job in jobs):
+            _write_sheet(jobs, arguments.compare)
+        if not arguments.quiet:
+            done = len(jobs) - len(open_jobs)
+            _say(f"{restored} restored, {done} done before, {failed + unlisted} failed")
+    return 1 if failed + unlisted else 0
+
+
+def _restore_jobs(jobs: Sequence[Job], arguments: argparse.Namespace) -> "Tally":
+    with _progress_bar(jobs, quiet=arguments.quiet or rank() > 0) as bar:
+        return _folder_run(arguments, bar).run(jobs)
+
+
+def _folder_run(arguments: argparse.Namespace, bar: Any) -> "FolderRun":
+    from transformers.utils.logging import disable_progress_bar
+
+    from ..inference.folder import FolderRun
+    from ..inference.restoration import Restorer
+
+    disable_progress_bar()
+    restorer = Restorer.load(
+        arguments.model,
+        dtype=arguments.dtype,
+        device=arguments.device,
+        local_window=arguments.local,
+        tile=arguments.tile,
+        overlap=arguments.overlap,
+        batch_size=arguments.batch_size,
+    )
+    restorer.check_restores()
+    return FolderRun(
+        restorer=restorer,
+        max_pixels=arguments.max_pixels,
+        progress=lambda pixels: bar.update(pixels / 1e6),
+        report=lambda line: bar.write(f"glmha restore: {line}", file=sys.stderr),
+    )
+
+
+def _restore_stream(arguments: argparse.Namespace) -> int:
+    """One picture through a temporary folder, because 16-bit colour is read from files only."""
+    if len(arguments.inputs) > 1 or world_size() > 1:
+        raise ValueError("- takes one picture and one process")
+    name = arguments.inputs[0]
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(name)
+        if name == STREAM:
+            source = Path(folder, "standard input")
+            source.write_bytes(sys.stdin.buffer.read())
+        to_stdout = arguments.output in (None, STREAM)
+        # The name's ending tells the format; standard output keeps the input's.
+        target = Path(folder, f"restored{source.suffix}") if to_stdout else Path(arguments.output)
+        if not to_stdout and target.exists() and not arguments.overwrite:
+            raise FileExistsError(f"{target} exists; add --overwrite to replace it")
+        tally = _restore_jobs([Job(source, target)], arguments)
+        if tally.failed:
+            return 1
+        if to_stdout:
+            sys.stdout.buffer.write(target.read_bytes())
+            sys.stdout.buffer.flush()
+    return 0
+
+
+def _write_sheet(jobs: Sequence[Job], path: Path) -> None:
+    from ..convert.conversion import replaced_file
+    from ..inference.folder import comparison_sheet
+
+    sheet = comparison_sheet(jobs)
+    with replaced_file(path) as unfinished:
+        sheet.save(unfinished, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
+
+
+@contextmanager
+def _progress_bar(jobs: Sequence[Job], *, quiet: bool) -> Iterator[Any]:
+    """Megapixels done and to come on standard error, where a person is looking."""
+    from tqdm import tqdm
+
+    hidden = quiet or not sys.stderr.isatty()
+    total = None if hidden else sum(map(_megapixels, jobs))
+    with tqdm(
+        total=total, unit="MP", file=sys.stderr, disable=hidden, bar_format=BAR_FORMAT
+    ) as bar:
+        yield bar
+
+
+def _megapixels(job: Job) -> float:
+    from PIL import Image
+
+    try:
+        with Image.open(job.source) as image:
+            return image.width * image.height * getattr(image, "n_frames", 1) / 1e6
+    except Exception:
+        return 0.0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _tile(text: str) -> int | str | None:
+    if text in ("auto", "none"):
+        return None if text == "none" else text
+    return _positive(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)

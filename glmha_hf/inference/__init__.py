@@ -1,0 +1,1 @@
+"""Running models on pictures of any size and number."""

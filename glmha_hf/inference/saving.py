@@ -1,0 +1,148 @@
+"""Writing pictures as their source was: format, depth, EXIF and ICC, complete or not at all."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..convert.conversion import replaced_file
+from .png import write_png16
+
+ORIENTATION = 0x0112
+# TIFF keeps the layout of its pixels among the EXIF tags: only what describes the picture is kept.
+DESCRIPTIVE_TAGS = frozenset({270, 271, 272, 305, 306, 315, 33432, 34665, 34853})
+KEEPS = {
+    "JPEG": ("exif", "icc_profile", "dpi"),
+    "PNG": ("exif", "icc_profile", "dpi"),
+    "TIFF": ("exif", "icc_profile", "dpi", "compression"),
+    "WEBP": ("exif", "icc_profile"),
+}
+# Restored detail is what the reader wants: nothing is subsampled or compressed away.
+QUALITY: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95, "method": 4},
+}
+LOSSLESS_TIFF = frozenset({"raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What a file says about itself before its pixels are read."""
+
+    format: str
+    width: int
+    height: int
+    frames: int = 1
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height * self.frames
+
+
+def read_facts(path: Path, *, max_pixels: int | None = None) -> PictureFacts:
+    """Reads a file's header; a picture over the limit is refused before it is decoded."""
+    try:
+        with without_pillow_limit(), Image.open(path) as image:
+            width, height = image.size
+            check_size(path, width * height, max_pixels)
+            # A camera's second picture in one JPEG is a preview or a gain map, not a frame.
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            check_size(path, width * height * frames, max_pixels)
+            known = "JPEG" if image.format == "MPO" else str(image.format)
+            return PictureFacts(known, width, height, frames, read_metadata(image))
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is not a picture that can be read") from None
+    except (SyntaxError, EOFError) as error:
+        raise ValueError(f"{path} is not a picture that can be read: {error}") from None
+
+
+def check_size(path: Path, pixels: int, max_pixels: int | None) -> None:
+    if max_pixels is not None and pixels > max_pixels:
+        raise ValueError(
+            f"{path} has {pixels:,} pixels, over the limit of {max_pixels:,}; "
+            "raise it with --max-pixels if the file can be trusted"
+        )
+
+
+@contextlib.contextmanager
+def without_pillow_limit() -> Iterator[None]:
+    """Pillow warns and fails at sizes of its own; the limit here is the caller's."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def read_metadata(image: Image.Image) -> dict[str, Any]:
+    """EXIF with the picture upright, the ICC profile where its colours stay, and the density."""
+    metadata: dict[str, Any] = {}
+    exif = image.getexif()
+    for tag in list(exif):
+        if image.format == "TIFF" and tag not in DESCRIPTIVE_TAGS:
+            del exif[tag]
+    if ORIENTATION in exif:
+        exif[ORIENTATION] = 1
+    if len(exif):
+        metadata["exif"] = exif.tobytes()
+    if image.info.get("icc_profile") and image.mode not in ("CMYK", "LAB", "YCbCr", "HSV"):
+        metadata["icc_profile"] = image.info["icc_profile"]
+    if image.info.get("dpi"):
+        metadata["dpi"] = tuple(float(density) for density in image.info["dpi"])
+    if image.info.get("compression") in LOSSLESS_TIFF:
+        metadata["compression"] = image.info["compression"]
+    return metadata
+
+
+def format_of(target: Path, source: Path, facts: PictureFacts) -> str:
+    """The source's own format where the name keeps its ending, otherwise what the name says."""
+    name = facts.format
+    if target.suffix.lower() != source.suffix.lower():
+        name = Image.registered_extensions().get(target.suffix.lower(), "")
+    Image.init()
+    if name not in Image.SAVE:
+        raise ValueError(f"{target}: {name or 'such'} pictures cannot be written; use a .png name")
+    return name
+
+
+def save_picture(
+    picture: Image.Image | np.ndarray, target: Path, *, format: str, metadata: dict[str, Any]
+) -> None:
+    """One picture; 16-bit colour comes as an array and needs PNG."""
+    kept = {name: metadata[name] for name in KEEPS.get(format, ()) if name in metadata}
+    if isinstance(picture, np.ndarray):
+        if format != "PNG" or picture.dtype != np.uint16:
+            raise ValueError(f"{target}: {picture.dtype} colour can be written as PNG only")
+        with replaced_file(target) as unfinished, unfinished.open("wb") as file:
+            write_png16(picture, file, metadata=kept)
+        return
+    with replaced_file(target) as unfinished:
+        picture.save(unfinished, format=format, **kept, **QUALITY.get(format, {}))
+
+
+def save_frames(
+    frames: Iterable[Image.Image],
+    target: Path,
+    *,
+    format: str,
+    durations: list[int],
+    loop: int | None,
+) -> None:
+    """An animation, or a file of several pages, written as its frames come."""
+    iterator = iter(frames)
+    first = next(iterator)
+    timing: dict[str, Any] = {}
+    if any(durations):
+        timing["duration"] = durations
+        timing |= {} if loop is None else {"loop": loop}
+        timing["disposal"] = 2 if first.mode == "RGBA" and format == "GIF" else 0
+    if format == "WEBP":
+        timing.pop("disposal", None)
+        timing |= QUALITY["WEBP"]
+    with replaced_file(target) as unfinished:
+        first.save(unfinished, format=format, save_all=True, append_images=iterator, **timing)

@@ -1,0 +1,73 @@
+import argparse
+import json
+
+import pytest
+
+from glmha_hf.cli import evaluate
+from tests.evaluation.conftest import save_model, save_pairs
+
+
+@pytest.fixture
+def rain(tmp_path):
+    return save_pairs(tmp_path / "test" / "Rain100L", 3)
+
+
+def run(*arguments):
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    evaluate.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def test_the_table_and_all_reports(rain, tmp_path, capsys):
+    model = save_model(tmp_path / "small", "restormer")
+    run(model, "input", "--data", rain, "--output", tmp_path / "out", "--save-pictures")
+    printed = capsys.readouterr()
+    assert printed.out.startswith("deraining\n\n| model | set      | pictures | PSNR (dB) |")
+    assert "small on Rain100L: 3/3" in printed.err
+    made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    assert made == {
+        "journal-0.jsonl",
+        "model-index-small.yaml",
+        "pictures.csv",
+        "results.json",
+        "table.md",
+        "worst/small on Rain100L (deraining).png",
+        "worst/input on Rain100L (deraining).png",
+        *(f"pictures/{name}/Rain100L/{n}.png" for name in ("small", "input") for n in range(3)),
+    }
+
+
+def test_json_is_what_the_file_holds(rain, tmp_path, capsys):
+    run("input", "--data", rain, "--output", tmp_path / "out", "--json", "--worst", 0)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "out" / "results.json").read_text())
+    (result,) = printed["results"]
+    assert (result["set"], result["protocol"], result["pictures"]) == ("Rain100L", "deraining", 3)
+    assert [each["name"] for each in result["per_picture"]] == ["0.png", "1.png", "2.png"]
+
+
+def test_the_second_run_says_what_was_done(rain, tmp_path, capsys):
+    for _ in range(2):
+        run("input", "--data", rain, "--output", tmp_path / "out", "--worst", 0)
+    assert "3 pictures were done before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["input", "--data", "nowhere"], "no folder nowhere"),
+        (["input", "--data", "{rain}", "--limit", "0"], "--limit starts at 1, not 0"),
+        (["input", "--data", "{rain}", "--sigma", "0"], "--sigma is above 0"),
+        (["input", "--data", "{rain}", "--worst", "-1"], "--worst starts at 0"),
+        (["input", "--data", "{rain}", "--output", "{rain}/input/0.png"], "needs a folder"),
+        (["{rain}", "--data", "{rain}"], "is no model folder"),
+        (["input", "--data", "{rain}", "--protocol", "cassi"], "holds pictures"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_runs(arguments, message, rain, tmp_path):
+    output = ["--output", tmp_path / "out"] if "--output" not in arguments else []
+    with pytest.raises((ValueError, OSError)) as raised:
+        run(*(part.format(rain=rain) for part in arguments), *output)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
