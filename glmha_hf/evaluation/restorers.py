@@ -1,0 +1,157 @@
+"""What restores a sample: a zoo model, or nothing at all (`input`), which scores the input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .sets import Sample, TestSet, degraded_input, digest
+
+INPUT = "input"
+
+
+class InputRestorer:
+    """Leaves the input as it is: what every model has to beat."""
+
+    name = INPUT
+    gray = False
+    fingerprint = INPUT
+    facts: dict[str, Any] = {}  # noqa: RUF012
+
+    def require_fit(self, test_set: TestSet) -> None:
+        if test_set.input_kind == "rgb":
+            raise ValueError(
+                f"{test_set.name}: an RGB picture has no bands to score; leave {INPUT} out"
+            )
+
+    def restore(self, sample: Sample) -> np.ndarray:
+        return degraded_input(sample)
+
+
+class ModelRestorer:
+    """A model with its processor, on one device, one sample at a time and never in tiles."""
+
+    def __init__(
+        self, model: Any, processor: Any, *, name: str, device: str | torch.device = "cpu"
+    ) -> None:
+        self.name = name
+        self.model = model.to(device).eval()
+        self.processor = processor
+        self.fingerprint = fingerprint(model, processor, torch.device(device).type)
+
+    @property
+    def config(self) -> Any:
+        return self.model.config
+
+    @property
+    def gray(self) -> bool:
+        return self.config.in_channels == self.config.out_channels == 1
+
+    @property
+    def takes_mask(self) -> bool:
+        masked_mst = getattr(self.config, "guidance", None) == "mask"
+        return masked_mst or bool(getattr(self.config, "mask_input", False))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What tells the model's row in a table of the paper."""
+        reduction = self.config.kv_reduction
+        attention = self.config.attention
+        return {
+            "architecture": self.config.model_type,
+            "attention": attention if isinstance(attention, str) else list(attention),
+            "kv_reduction": reduction if isinstance(reduction, (int, float)) else list(reduction),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+        }
+
+    def require_fit(self, test_set: TestSet) -> None:
+        """Refuse a set of another kind before anything runs."""
+        takes, gives = self.config.in_channels, self.config.out_channels
+        wanted = {
+            "picture": not self.takes_mask and takes == gives and takes in (1, 3),
+            "rgb": not self.takes_mask and takes == 3 and gives > 3,
+            "snapshot": self.takes_mask,
+        }
+        if not wanted[test_set.input_kind]:
+            model = f"{takes} channels{' and a mask' if self.takes_mask else ''} to {gives}"
+            needs = {
+                "picture": "pictures to pictures",
+                "rgb": "3 channels to the bands of a cube",
+                "snapshot": "a snapshot and its mask to a cube",
+            }[test_set.input_kind]
+            raise ValueError(
+                f"{self.name} ({self.config.model_type}) maps {model}, but {test_set.name} "
+                f"({test_set.protocol}) needs a model from {needs}"
+            )
+
+    def restore(self, sample: Sample) -> np.ndarray:
+        """The reconstruction, C×H×W floats, as the network gives it."""
+        with torch.inference_mode():
+            return self.model(**self.inputs(sample)).reconstruction[0].float().cpu().numpy()
+
+    def inputs(self, sample: Sample) -> dict[str, Tensor]:
+        """The processor's tensors of one sample, on the model's device and in its precision."""
+        if sample.snapshot is not None:
+            made = self.processor(images=sample.snapshot, mask=sample.mask)
+        else:
+            made = self.processor(images=sample.picture)
+        first = next(self.model.parameters())
+        return {key: value.to(first.device, first.dtype) for key, value in made.items()}
+
+
+Restorer = InputRestorer | ModelRestorer
+
+
+def load_restorer(
+    name: str, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Restorer:
+    """`input`, or whatever `from_pretrained` takes: a folder, a Hub id, a zoo name."""
+    if name == INPUT:
+        return InputRestorer()
+    from transformers import AutoModelForImageToImage
+
+    import glmha_hf  # noqa: F401 - makes the Auto classes know the zoo
+
+    path = Path(name)
+    if path.is_file() or (path.is_dir() and not (path / "config.json").is_file()):
+        raise ValueError(
+            f"{name} is no model folder (it has no config.json); a published .pth file is turned "
+            "into one by glmha convert"
+        )
+    model = AutoModelForImageToImage.from_pretrained(name, dtype=dtype)
+    label = path.resolve().name if path.is_dir() else name
+    return ModelRestorer(model, _processor(name, model.config), name=label, device=device)
+
+
+def _processor(name: str, config: Any) -> Any:
+    """The folder's own processor, or the usual one of its architecture where it has none."""
+    from transformers import AutoImageProcessor
+
+    if Path(name).is_dir() and not (Path(name) / "preprocessor_config.json").is_file():
+        from ..convert.conversion import processor_for
+
+        return processor_for(config)
+    return AutoImageProcessor.from_pretrained(name)
+
+
+def fingerprint(model: Any, processor: Any, device: str) -> str:
+    """Digest of weights, configuration, processor and precision; where they lie is no matter."""
+    config = model.config.to_dict()
+    for passing in ("_name_or_path", "transformers_version", "auto_map"):
+        config.pop(passing, None)
+    settings = json.dumps([config, processor.to_dict(), str(model.dtype), device], sort_keys=True)
+    weights = (
+        part
+        for key, tensor in sorted(model.state_dict().items())
+        for part in (
+            key.encode(),
+            tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(),
+        )
+    )
+    return digest(settings.encode(), *weights)
