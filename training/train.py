@@ -12,6 +12,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Idle CPU threads sleep: where they spin, a core shared with anyone else slows a step tenfold.
@@ -24,7 +25,7 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 import glmha_hf  # noqa: F401  (makes the zoo known to transformers)
-from glmha_hf.training.batches import Batches
+from glmha_hf.training.batches import Batch
 from glmha_hf.training.checkpoint import Checkpoints, Progress
 from glmha_hf.training.ema import MovingAverage
 from glmha_hf.training.folder import PushError, ZooFolders, save_batch, write_recipe
@@ -36,6 +37,7 @@ from glmha_hf.training.schedules import LearningRate
 from glmha_hf.training.signals import StopRequest
 from glmha_hf.training.sources import open_training
 from glmha_hf.training.start import build_model, build_optimizer
+from glmha_hf.training.streaming import open_batches
 from glmha_hf.training.validation import Validation
 
 
@@ -50,7 +52,7 @@ class Run:
     learning_rate: LearningRate
     loss: Loss
     ema: MovingAverage | None
-    batches: Batches
+    batches: Iterable[Batch]
     validation: Validation | None
     progress: Progress
     checkpoints: Checkpoints
@@ -93,7 +95,7 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
         learning_rate=learning_rate,
         loss=Loss(recipe.loss),
         ema=ema,
-        batches=Batches(dataset, recipe, accelerator, start=progress.iteration),
+        batches=open_batches(dataset, recipe, accelerator, start=progress.iteration),
         validation=validation,
         progress=progress,
         checkpoints=checkpoints,

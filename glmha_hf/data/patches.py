@@ -168,10 +168,14 @@ class StreamingPatches(IterableDataset[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         for row in self._rows_of_this_worker():
-            pair = pair_from_row(row, self.columns)
-            checksum = zlib.crc32(pair.target.tobytes())
-            rng = np.random.default_rng([self.seed, int(self._epoch), checksum])
-            yield self.cutter(pair, patch_size=self.patch_size, rng=rng)
+            yield self.cut(row, epoch=int(self._epoch), patch_size=self.patch_size)
+
+    def cut(self, row: dict[str, Any], *, epoch: int, patch_size: int) -> Sample:
+        """The patch of a row as it came from `self.dataset`."""
+        pair = pair_from_row(row, self.columns)
+        checksum = zlib.crc32(pair.target.tobytes())
+        rng = np.random.default_rng([self.seed, epoch, checksum])
+        return self.cutter(pair, patch_size=patch_size, rng=rng)
 
     def _rows_of_this_worker(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()

@@ -108,15 +108,31 @@ class Plan(Sampler[list[PatchRequest | Blend]]):
                 yield iteration, self.shares[stage.batch]
             first += stage.iterations
 
-    def refuse_pieces(self) -> None:
-        """For a loss that is no mean over the patches, and so no sum over pieces of a batch."""
-        cut = [batch for batch, share in self.shares.items() if len(share.pieces) > 1]
-        if cut:
-            raise RecipeError(
-                f"the rmse loss is a root over a whole batch, which run.largest_batch cuts (of "
-                f"{cut[0]} patches): leave it out, and save memory with a smaller batch_scale or "
-                "run.gradient_checkpointing=true"
-            )
+
+def plan_of(recipe: Recipe, accelerator: Accelerator, *, length: int, start: int) -> Plan:
+    """This process's plan for a recipe over a dataset of this length.
+
+    A loss that is no mean over patches is no sum over the pieces of a batch, and refuses them.
+    """
+    plan = Plan(
+        length,
+        recipe.stages,
+        seed=recipe.seed,
+        start=start,
+        rank=accelerator.process_index,
+        processes=accelerator.num_processes,
+        largest=recipe.run.largest_batch,
+        mixup=recipe.data.mixup,
+        mixup_beta=recipe.data.mixup_beta,
+    )
+    cut = [batch for batch, share in plan.shares.items() if len(share.pieces) > 1]
+    if cut and "rmse" in recipe.loss:
+        raise RecipeError(
+            f"the rmse loss is a root over a whole batch, which run.largest_batch cuts (of "
+            f"{cut[0]} patches): leave it out, and save memory with a smaller batch_scale or "
+            "run.gradient_checkpointing=true"
+        )
+    return plan
 
 
 class Batches:
@@ -125,19 +141,8 @@ class Batches:
     def __init__(
         self, dataset: Dataset[Any], recipe: Recipe, accelerator: Accelerator, *, start: int
     ) -> None:
-        self.plan = Plan(
-            len(dataset),  # type: ignore[arg-type]
-            recipe.stages,
-            seed=recipe.seed,
-            start=start,
-            rank=accelerator.process_index,
-            processes=accelerator.num_processes,
-            largest=recipe.run.largest_batch,
-            mixup=recipe.data.mixup,
-            mixup_beta=recipe.data.mixup_beta,
-        )
-        if "rmse" in recipe.loss:
-            self.plan.refuse_pieces()
+        length = len(dataset)  # type: ignore[arg-type]
+        self.plan = plan_of(recipe, accelerator, length=length, start=start)
         self.dataset = dataset
         self.constants: dict[int, dict[str, Tensor]] = {}
         self.device = accelerator.device
@@ -158,7 +163,8 @@ class Batches:
         """With what every patch of this size has in common, such as a coded aperture."""
         patch = piece["labels"].shape[-1]
         if patch not in self.constants:
-            common = getattr(self.dataset, "constant_inputs", lambda _: {})(patch)
+            told = getattr(self.dataset, "constant_inputs", None)
+            common: dict[str, Tensor] = told(patch) if told else {}
             self.constants = {patch: {key: each.to(self.device) for key, each in common.items()}}
         moved = {key: value.to(self.device, non_blocking=True) for key, value in piece.items()}
         return moved | self.constants[patch]

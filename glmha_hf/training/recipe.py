@@ -45,9 +45,11 @@ class DataRecipe:
     workers: int = 2
     cache_mb: float = 512
     check: bool = True  # look at every pair before the first step
+    streaming: bool = False  # hub: read rows as they come, keep nothing on disk
+    shuffle_buffer: int = 256  # streaming: so many rows are mixed
     mask: str | None = None  # cassi: the coded aperture; by default mask.mat beside the scenes
     mask_form: Literal["shifted", "plain"] | None = None  # cassi: by default as model.type takes it
-    unpacked: str | None = None  # cassi: where scenes are kept to be read from in parts
+    unpacked: str | None = None  # cassi, ntire2022: folder for cubes to be read from in parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,8 @@ class Recipe:
             raise RecipeError(f"run.ema is a decay within 0 and 1, not {self.run.ema}")
         if self.length_scale <= 0 or self.batch_scale <= 0:
             raise RecipeError("length_scale and batch_scale must be positive")
+        if self.data.streaming and (self.data.kind != "hub" or self.data.mixup):
+            raise RecipeError("streaming is for data of kind hub, and does without mixup")
         if len(self.optimizer.betas) != 2:
             raise RecipeError("optimizer.betas are two numbers")
         if "type" not in self.model and self.init_from is None:

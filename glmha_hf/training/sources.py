@@ -23,7 +23,7 @@ from ..data.degradations import DEGRADATIONS, benchmark_noise
 from ..data.degradations.base import from_eight_bit
 from ..data.layouts import open_set
 from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource, open_dataset_on_disk
-from ..data.patches import PatchDataset
+from ..data.patches import PatchDataset, StreamingPatches
 from .examples import DatasetKind, Example, Examples, Where, centre, chosen, folder_of, root_of
 from .recipe import DataRecipe, Recipe, ValidationRecipe
 from .spectral_sources import train_on_cassi, train_on_ntire, validate_on_cassi, validate_on_ntire
@@ -117,10 +117,34 @@ def open_hub(recipe: Where) -> PairSource:
     return ColumnPairs(dataset, target_column=recipe.target, input_column=column)
 
 
+def stream_hub(recipe: DataRecipe, seed: int) -> StreamingPatches:
+    """Rows as they come, a buffer of them mixed; nothing can be looked through beforehand."""
+    import datasets
+
+    root = root_of(recipe)
+    if (root / "dataset_info.json").exists() or (root / "dataset_dict.json").exists():
+        stream = open_dataset_on_disk(root, split=recipe.split).to_iterable_dataset()
+    else:
+        stream = datasets.load_dataset(recipe.root, split=recipe.split, streaming=True)
+    if recipe.shuffle_buffer > 1:
+        stream = stream.shuffle(seed=seed, buffer_size=recipe.shuffle_buffer)
+    return StreamingPatches(
+        stream,
+        degradation=build_degradation(recipe.degradation),
+        target_column=recipe.target,
+        input_column=recipe.input,
+        augment=recipe.augment,
+        grayscale=recipe.grayscale,
+        seed=seed,
+    )
+
+
 def picture_kind(description: str, opener: Callable[[Where], PairSource]) -> DatasetKind:
     """A kind of which only the way to its pairs of pictures is its own."""
 
     def training(recipe: DataRecipe, largest_patch: int, seed: int) -> Dataset[Any]:
+        if recipe.streaming:
+            return stream_hub(recipe, seed)
         source = opener(recipe)
         if recipe.check:
             check_pairs(source, patch_size=largest_patch)

@@ -33,7 +33,8 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
     freeze(model, recipe.freeze)
     if recipe.run.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    return model.to(dtype=torch.float32)
+    layout = torch.channels_last if recipe.run.channels_last else torch.preserve_format
+    return model.to(dtype=torch.float32, memory_format=layout)
 
 
 def build_config(recipe: Recipe, source: Any = None) -> Any:

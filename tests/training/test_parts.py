@@ -26,7 +26,6 @@ from glmha_hf.training.recipe import (
     load_recipe,
 )
 from glmha_hf.training.sources import (
-    DATASET_KINDS,
     build_degradation,
     open_training,
     open_validation,
@@ -34,8 +33,6 @@ from glmha_hf.training.sources import (
 from glmha_hf.training.start import build_model, copy_what_fits, freeze
 from glmha_hf.training.typed import RecipeError
 from glmha_hf.training.validation import save_sheet
-
-UNREADABLE = [name for name, kind in DATASET_KINDS.items() if kind.training is None]
 
 
 def tiny(attention: str = "csa", **fields: object) -> RestormerForImageRestoration:
@@ -150,13 +147,6 @@ def test_the_seed_decides_the_starting_weights(tiny_recipe: Path) -> None:
 
 def recipe_with(tiny_recipe: Path, *overrides: str) -> Recipe:
     return load_recipe(tiny_recipe, overrides)
-
-
-@pytest.mark.parametrize("kind", UNREADABLE)
-def test_a_kind_without_a_reader_says_so(tiny_recipe: Path, kind: str) -> None:
-    recipe = recipe_with(tiny_recipe, f"data.kind={kind}")
-    with pytest.raises(RecipeError, match="cannot be read yet; those that can: clean"):
-        open_training(recipe, check=True)
 
 
 @pytest.mark.parametrize(
