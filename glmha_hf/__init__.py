@@ -12,7 +12,7 @@ from .registration import register_with_transformers
 if TYPE_CHECKING:
     from .analysis.complexity import profile
     from .convert.conversion import convert_checkpoint, export_checkpoint
-    from .inference.restoration import restore
+    from .inference.restoration import reconstruct, restore
     from .models.configuration_attention import ChannelAttentionConfig
     from .models.configuration_mst import MstConfig
     from .models.configuration_mst_plus_plus import MstPlusPlusConfig
@@ -40,6 +40,7 @@ _HOMES = {
     "convert_checkpoint": "convert.conversion",
     "export_checkpoint": "convert.conversion",
     "profile": "analysis.complexity",
+    "reconstruct": "inference.restoration",
     "restore": "inference.restoration",
 }
 
@@ -57,6 +58,7 @@ __all__ = [
     "convert_checkpoint",
     "export_checkpoint",
     "profile",
+    "reconstruct",
     "restore",
 ]
 
