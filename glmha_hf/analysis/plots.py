@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..files import replaced_file
 from .spectra import usual_wavelengths
 
 if TYPE_CHECKING:
@@ -133,7 +134,5 @@ def _style() -> Any:
 
 
 def _write(figure: Any, path: Path | str) -> None:
-    from ..evaluation.files import complete_file
-
-    with complete_file(path) as unfinished:
+    with replaced_file(Path(path)) as unfinished:
         figure.savefig(unfinished, format=Path(path).suffix.lstrip(".") or "png")

@@ -160,7 +160,7 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
 
 
 def _write_sheet(jobs: Sequence[Job], path: Path) -> None:
-    from ..convert.conversion import replaced_file
+    from ..files import replaced_file
     from ..inference.folder import comparison_sheet
 
     sheet = comparison_sheet(jobs)

@@ -1,12 +1,8 @@
 """Published checkpoint files to zoo folders, and zoo folders to published checkpoint files."""
 
-import contextlib
 import io
-import os
 import pickle
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..files import replaced_file, replaced_folder
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.configuration_mst import MstConfig
 from ..models.configuration_mst_plus_plus import MstPlusPlusConfig
@@ -170,38 +167,3 @@ def processor_for(config: ChannelAttentionConfig) -> PictureProcessor | Snapshot
     return PictureProcessor(
         channels=config.in_channels, value_range="min_max" if spectral else "full"
     )
-
-
-@contextlib.contextmanager
-def replaced_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A new folder beside `folder` that takes its place if nothing goes wrong, and is gone else."""
-    if folder.exists() and not overwrite:
-        raise FileExistsError(f"{folder} exists; say overwrite to replace it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        unfinished.chmod(0o777 & ~_umask())
-        yield unfinished
-        if folder.exists():
-            shutil.rmtree(folder)
-        unfinished.replace(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def replaced_file(path: Path) -> Iterator[Path]:
-    """A new file beside `path` that takes its place if nothing goes wrong, and is gone else."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

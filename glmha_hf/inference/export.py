@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from ..convert.conversion import processor_for, replaced_folder
+from ..convert.conversion import processor_for
+from ..files import replaced_folder
 from ..models.modeling_base import ChannelAttentionModel, Recorder
 from .exported import ONNX_FILE, PROGRAM_FILE, ExportedNetwork
 from .network import reference_form

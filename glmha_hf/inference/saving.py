@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..convert.conversion import replaced_file
+from ..files import replaced_file
 from .png import write_png16
 
 ORIENTATION = 0x0112

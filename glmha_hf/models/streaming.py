@@ -138,8 +138,8 @@ class AttentionSums:
         self.key_map = mixer.key_projection
         rank = mixer.kv_channels // mixer.heads if self.key_map is None else len(self.key_map)
         shape = (B, mixer.heads, mixer.head_channels)
-        self.dtype = torch.promote_types(x.dtype, torch.float32)
-        zeros = functools.partial(torch.zeros, dtype=self.dtype, device=x.device)
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        zeros = functools.partial(torch.zeros, dtype=dtype, device=x.device)
         self.products = zeros(*shape, rank)
         self.query_squares = zeros(shape)
         self.key_squares = zeros(B, mixer.heads, rank)

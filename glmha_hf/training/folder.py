@@ -17,7 +17,8 @@ from huggingface_hub import HfApi
 from safetensors.torch import save_file
 from torch import nn
 
-from ..convert.conversion import processor_for, replaced_folder
+from ..convert.conversion import processor_for
+from ..files import replaced_folder
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
 from .batches import Batch
