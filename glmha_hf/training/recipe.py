@@ -102,6 +102,7 @@ class RunRecipe:
     largest_batch: int | None = None  # per process at once; more is accumulated
     device: Literal["auto", "cpu"] = "auto"
     channels_last: bool = False
+    compile: bool = False  # the repeated blocks, once for every size of patch
     gradient_checkpointing: bool = False
     log_every: int = 50
     save_every: int = 5000

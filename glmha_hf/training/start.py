@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageToImage
 
-from ..models.modeling_base import ChannelAttentionModel
+from ..models.modeling_base import BlockSequence, ChannelAttentionModel
 from ..registration import ZOO_CLASSES, model_class_of, zoo_class
 from .recipe import Recipe
 from .typed import RecipeError, require_known
@@ -102,6 +102,16 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
             parameter.requires_grad_(False)
     if frozen:
         logger.info("frozen: %d of %d tensors", len(frozen), len(names))
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Compile each transformer block by itself: blocks that are alike share the work."""
+    # Every level, patch and attention is a graph of its own; the default limit is 8.
+    torch._dynamo.config.recompile_limit = 128
+    for blocks in model.modules():
+        if isinstance(blocks, BlockSequence):
+            for block in blocks:
+                block.compile(dynamic=False)
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageToImage
 
 from .conftest import SCRIPT, launch, log, losses
@@ -256,3 +257,21 @@ def test_bf16_trains_and_keeps_float32_weights(
     assert train(tiny_recipe, f"output={tmp_path}", *options) == 0
     assert losses(tmp_path) == pytest.approx(losses(unbroken), rel=0.02)
     assert {weight.dtype for weight in weights(tmp_path).values()} == {torch.float32}
+
+
+def test_compiled_blocks_train_alike(
+    unbroken: Path, tiny_recipe: Path, tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[nn.Module] = []
+
+    def compile_eagerly(block: nn.Module, *, dynamic: bool) -> None:
+        compiled.append(block)
+        block._compiled_call_impl = torch.compile(  # type: ignore[assignment]
+            block._call_impl, backend="eager", dynamic=dynamic
+        )
+
+    monkeypatch.setattr(nn.Module, "compile", compile_eagerly)
+    assert train(tiny_recipe, f"output={tmp_path}", "run.compile=true") == 0
+    assert len(compiled) > 1
+    assert losses(tmp_path) == pytest.approx(losses(unbroken), rel=1e-5)
+    assert weights(tmp_path).keys() == weights(unbroken).keys()
