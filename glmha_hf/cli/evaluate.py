@@ -18,7 +18,8 @@ or INPUTS,TARGETS; or a dataset's name on the Hub. The same command resumes.
 examples:
   glmha evaluate my-model input --data Datasets/test/Rain100L Datasets/test/Test100
   glmha evaluate my-model --data photos/rainy,photos/clean --protocol deraining --worst 5
-  glmha evaluate denoiser --data CBSD68 --sigma 15 25 50 --json"""
+  glmha evaluate denoiser --data CBSD68 --sigma 15 25 50 --json
+  glmha evaluate glmha-restormer-derain input --data photos --degrade rain validation_rain"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sigma", type=float, nargs="+", default=[], help="noise levels (15 25 50)"
+    )
+    parser.add_argument(
+        "--degrade",
+        nargs="+",
+        default=[],
+        metavar="HOW",
+        help="the set is clean pictures: rain, validation_rain, motion_blur, none, ...",
     )
     parser.add_argument("--split", help="of a dataset (test) or of ARAD-1K (valid)")
     parser.add_argument(
@@ -66,6 +74,7 @@ def run(arguments: argparse.Namespace, processes: "Processes | None" = None) -> 
             sigmas=arguments.sigma,
             split=arguments.split,
             columns=tuple(arguments.columns),
+            degradations=arguments.degrade,
         )
     ]
     import torch

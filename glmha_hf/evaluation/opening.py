@@ -11,6 +11,7 @@ from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource, open
 from ..data.pictures import list_pictures
 from ..data.spectral_sets import RGB_FOLDERS, SPEC_FOLDERS, CassiScenes, NtirePairs
 from ..metrics import get_protocol
+from .degraded import DegradedPictures
 from .downloads import DOWNLOADS
 from .sets import NtireScenes, PicturePairs, SiddBlocks, SnapshotScenes, TestSet
 
@@ -32,14 +33,19 @@ def open_sets(
     sigmas: Sequence[float] = (),
     split: str | None = None,
     columns: tuple[str, str] = ("input", "target"),
+    degradations: Sequence[str] = (),
 ) -> list[TestSet]:
     """All test sets at a place: a folder in any known layout, INPUTS,TARGETS, or a Hub dataset.
 
-    `protocol` is needed where the folder's name does not tell the task.
+    `protocol` is needed where the folder's name does not tell the task. With `degradations` the
+    folder is one of clean pictures, and each degradation makes a set of it.
     """
     if protocol is not None:
         get_protocol(protocol)
-    sets = _open(place, protocol, tuple(sigmas), split, columns)
+    if degradations:
+        sets = _degraded(Path(place), protocol, degradations)
+    else:
+        sets = _open(place, protocol, tuple(sigmas), split, columns)
     for each in sets:
         if protocol not in (None, each.protocol):
             raise ValueError(f"{each.name} is scored by {each.protocol}, not by {protocol}")
@@ -129,6 +135,13 @@ def _pictures(path: Path, protocol: str | None, sigmas: tuple[float, ...]) -> li
             for sigma in sigmas or PAPER_SIGMAS
         ]
     return []
+
+
+def _degraded(path: Path, protocol: str | None, degradations: Sequence[str]) -> list[TestSet]:
+    if not path.is_dir():
+        raise FileNotFoundError(f"no folder {path} of clean pictures to degrade{_near(path)}")
+    source = CleanFolder(path)
+    return [DegradedPictures(source, path.name, how, protocol=protocol) for how in degradations]
 
 
 def _benchmarks(root: Path, protocol: str | None, sigmas: tuple[float, ...]) -> list[TestSet]:
