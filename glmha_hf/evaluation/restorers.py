@@ -66,6 +66,7 @@ class ModelRestorer:
             "architecture": self.config.model_type,
             "attention": attention if isinstance(attention, str) else list(attention),
             "kv_reduction": reduction if isinstance(reduction, (int, float)) else list(reduction),
+            "alpha": self.config.alpha,
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "dtype": str(self.model.dtype).removeprefix("torch."),
         }

@@ -120,6 +120,21 @@ def test_a_measured_psnr_needs_the_very_network_on_all_sets():
     assert measured_psnr(table, glmha, 24467764, rain_results()) == "not measured"
 
 
+def test_table_8_tells_one_alpha_from_another():
+    glmha = {"attention": "glmha", "parameters": 24467764}
+    results = [each | glmha | {"alpha": 0.4} for each in rain_results()]
+    lines = [line for line in SECTIONS["8"](results).splitlines() if line.startswith("| 0.")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert {alpha: here for alpha, _, here in rows} == {
+        "0.3": "not measured",
+        "0.4": "32.00",
+        "0.5": "not measured",
+        "0.6": "not measured",
+        "0.7": "not measured",
+    }
+    assert "32.00" not in SECTIONS["7"](results)
+
+
 def test_results_show_in_the_tables(tmp_path, capsys):
     path = tmp_path / "results.json"
     path.write_text(json.dumps({"results": rain_results()}))
