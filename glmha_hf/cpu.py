@@ -1,4 +1,4 @@
-"""Keep the memory a CPU step needs from one step to the next."""
+"""Keep the memory that a CPU needs from one tensor to the next."""
 
 from __future__ import annotations
 

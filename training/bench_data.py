@@ -25,9 +25,9 @@ import torch
 from accelerate import Accelerator
 
 import glmha_hf  # noqa: F401  (makes the zoo known to transformers)
+from glmha_hf.cpu import keep_pages
 from glmha_hf.training.batches import Batch
 from glmha_hf.training.losses import Loss
-from glmha_hf.training.memory import keep_pages
 from glmha_hf.training.recipe import Recipe, Stage, load_recipe
 from glmha_hf.training.sources import open_training
 from glmha_hf.training.start import build_model, build_optimizer

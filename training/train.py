@@ -25,12 +25,12 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 import glmha_hf  # noqa: F401  (makes the zoo known to transformers)
+from glmha_hf.cpu import keep_pages
 from glmha_hf.training.batches import Batch
 from glmha_hf.training.checkpoint import Checkpoints, Progress
 from glmha_hf.training.ema import MovingAverage
 from glmha_hf.training.folder import PushError, ZooFolders, save_batch, write_recipe
 from glmha_hf.training.losses import Loss
-from glmha_hf.training.memory import keep_pages
 from glmha_hf.training.recipe import Recipe, load_recipe
 from glmha_hf.training.records import Records
 from glmha_hf.training.schedules import LearningRate
