@@ -18,8 +18,8 @@ class SnapshotProcessor(BaseImageProcessor):
 
     A snapshot is H×(W + dispersion), band i having been moved `dispersion_step`·i columns; the
     mask is the coded aperture, H×W. Snapshots are divided by the number of bands, times two, as in
-    the published code; with `scale_maximum` (0.8 for the published real system) they are first
-    brought to that maximum. `mask_form` is `shifted` for MST and `plain` for MST++.
+    the published code; with `scale_maximum` (0.8 for the published real system) each is brought to
+    that maximum instead. `mask_form` is `shifted` for MST and `plain` for MST++.
     """
 
     model_input_names = ["pixel_values", "mask"]  # noqa: RUF012
@@ -89,7 +89,8 @@ class SnapshotProcessor(BaseImageProcessor):
                 f"{times(values.shape)}"
             )
         if self.scale_maximum is not None:
-            values = values / values.max().clamp_min(1e-8) * self.scale_maximum
+            # What the division by the number of bands, times two, leaves at the maximum.
+            values = values / values.max().clamp_min(1e-8) * self.scale_maximum * self.bands / 2
         return values
 
     def mask_to_tensor(self, mask: Cube) -> Tensor:
