@@ -1,8 +1,9 @@
-"""Makes transformers' Auto classes know the zoo, whichever of the two is imported first.
+"""Makes transformers' Auto classes and pipelines know the zoo, whichever is imported first, and
+the zoo's classes its names.
 
-Importing transformers' models takes seconds, so it is not done here: the Auto modules that are
-already imported are told at once, and those imported later are told then. Telling them imports
-the zoo's own models, so it waits while these, or what they stand on, are themselves being imported.
+Importing transformers' models takes seconds, so it is not done here: the modules that are already
+imported are told at once, and those imported later are told then. Telling them imports the zoo's
+own models, so it waits while these, or what they stand on, are themselves being imported.
 """
 
 import importlib
@@ -55,14 +56,53 @@ def _register_processors(auto: ModuleType) -> None:
         )
 
 
+def _register_pipelines(pipelines: ModuleType) -> None:
+    ours = importlib.import_module("glmha_hf.inference.pipelines")
+    auto = importlib.import_module("transformers.models.auto.modeling_auto")
+    for task, pipeline in (
+        ("image-restoration", ours.ImageRestorationPipeline),
+        ("spectral-reconstruction", ours.SpectralReconstructionPipeline),
+    ):
+        pipelines.PIPELINE_REGISTRY.register_pipeline(
+            task, pipeline_class=pipeline, pt_model=auto.AutoModelForImageToImage, type="image"
+        )
+
+
+def _teach_zoo_names(class_name: str) -> Callable[[ModuleType], None]:
+    """`from_pretrained` of the class takes the zoo's names from then on."""
+
+    def teach(module: ModuleType) -> None:
+        from .hub.pull import accept_zoo_names
+
+        accept_zoo_names(getattr(module, class_name))
+
+    return teach
+
+
 REGISTRATIONS: dict[str, Callable[[ModuleType], None]] = {
     "transformers.models.auto.configuration_auto": _register_configs,
     "transformers.models.auto.modeling_auto": _register_models,
     "transformers.models.auto.image_processing_auto": _register_processors,
+    "transformers.pipelines": _register_pipelines,
+    **{
+        f"glmha_hf.models.{module}": _teach_zoo_names(class_name)
+        for module, class_name in (
+            ("configuration_attention", "ChannelAttentionConfig"),
+            ("modeling_base", "ChannelAttentionModel"),
+            ("image_processing_picture", "PictureProcessor"),
+            ("image_processing_cube", "SpectralCubeProcessor"),
+            ("image_processing_snapshot", "SnapshotProcessor"),
+        )
+    },
 }
 
 
-WATCHED = ("transformers.modeling_utils", "transformers.modeling_layers", "glmha_hf.models")
+WATCHED = (
+    "transformers.modeling_utils",
+    "transformers.modeling_layers",
+    "glmha_hf.models",
+    "glmha_hf.inference.pipelines",
+)
 
 
 class _ImportWatcher(MetaPathFinder):
@@ -83,7 +123,7 @@ class _ImportWatcher(MetaPathFinder):
         return spec
 
     def register(self) -> None:
-        """Tell the Auto modules that are there about the zoo, unless something is half-imported."""
+        """Tell the modules that are there about the zoo, unless something is half-imported."""
         for name in REGISTRATIONS:
             if name in sys.modules and name in self.pending and not self.loading:
                 self.pending.pop(name)(sys.modules[name])

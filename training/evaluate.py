@@ -29,7 +29,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     command.add_arguments(parser)
     parser.add_argument("--cpu", action="store_true", help="leave the GPUs alone")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.words = ["evaluate", *(sys.argv[1:] if arguments is None else arguments)]
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SRC", type=Path, help=".pth file, or zoo folder")
+    parser.add_argument("source", metavar="SRC", type=Path, help=".pth file, or model")
     parser.add_argument("destination", metavar="DST", type=Path, help="folder, or .pth file")
     parser.add_argument(
         "--dtype", choices=("float32", "float16", "bfloat16"), help="how to store the weights"
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if not arguments.source.exists():
+    if not arguments.to_published and not arguments.source.exists():
         raise FileNotFoundError(f"{arguments.source} does not exist")
     if arguments.destination.exists() and not arguments.overwrite:
         raise FileExistsError(f"{arguments.destination} exists; add --overwrite to replace it")
@@ -57,9 +57,9 @@ def _to_published(arguments: argparse.Namespace) -> None:
     from transformers import AutoModelForImageToImage
 
     from ..convert.conversion import export_checkpoint
+    from ..hub.pull import model_folder
 
-    if not arguments.source.is_dir():
-        raise NotADirectoryError(f"{arguments.source} is not a zoo folder")
     dtype = getattr(torch, arguments.dtype or "float32")
-    model = AutoModelForImageToImage.from_pretrained(arguments.source, dtype=dtype)
+    folder = model_folder(arguments.source)
+    model = AutoModelForImageToImage.from_pretrained(folder, dtype=dtype)
     print(export_checkpoint(model, arguments.destination, overwrite=arguments.overwrite))

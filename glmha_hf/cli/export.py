@@ -11,7 +11,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("model", metavar="MODEL", help="a model folder, zoo name or Hub id")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="folder")
     parser.add_argument("--format", choices=("onnx", "torch-export"), default="onnx")
     parser.add_argument("--overwrite", action="store_true", help="replace DIR if it exists")
@@ -23,8 +23,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     from transformers.utils.logging import disable_progress_bar
 
+    from ..hub.pull import model_folder
     from ..inference.export import export_model
-    from ..inference.network import load_network, load_processor, model_folder
+    from ..inference.network import load_network, load_processor
     from ..models.modeling_base import ChannelAttentionModel
 
     disable_progress_bar()

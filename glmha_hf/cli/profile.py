@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..hub.pull import model_folder
 from ..registration import ZOO_CLASSES, zoo_class
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ print the convolutions and linear layers alone.
 
 examples:
   glmha profile restormer
+  glmha profile glmha-restormer-derain
   glmha profile restormer attention=glmha kv_reduction=0.5 --size 720 1280
   glmha profile my-model --json"""
 
@@ -25,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL_OR_CONFIG",
-        help=f"a folder, a config.json, or an architecture: {', '.join(ZOO_CLASSES)}",
+        help="a folder, a config.json, a zoo name, a Hub id, or an architecture: "
+        + ", ".join(ZOO_CLASSES),
     )
     parser.add_argument("overrides", metavar="FIELD=VALUE", nargs="*", help="configuration fields")
     parser.add_argument(
@@ -47,8 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
 def read_config(name: str, overrides: list[str]) -> "ChannelAttentionConfig":
     fields = dict(map(_parse_override, overrides))
     path = Path(name)
-    if path.is_dir():
-        path = path / "config.json"
+    if name not in ZOO_CLASSES and not path.is_file():
+        path = _folder(name) / "config.json"
     if path.is_file():
         stored = json.loads(path.read_text())
         if stored.get("model_type") not in ZOO_CLASSES:
@@ -57,13 +60,18 @@ def read_config(name: str, overrides: list[str]) -> "ChannelAttentionConfig":
             )
         fields = stored | fields
         name = fields.pop("model_type")
-    if name not in ZOO_CLASSES:
-        raise ValueError(f"{name} is no folder, config.json or one of {', '.join(ZOO_CLASSES)}")
     config_class = zoo_class(ZOO_CLASSES[name][0])
     unknown = [field for field in fields if not hasattr(config_class(), field)]
     if unknown:
         raise ValueError(f"{name} has no field {unknown[0]!r}")
     return config_class(**fields)
+
+
+def _folder(name: str) -> Path:
+    try:
+        return model_folder(name)
+    except ValueError as error:
+        raise ValueError(f"{error}; architectures are {', '.join(ZOO_CLASSES)}") from None
 
 
 def _parse_override(text: str) -> tuple[str, Any]:

@@ -3,6 +3,10 @@
 The graph takes sides that are the model's multiple; padding and cropping are done here.
 """
 
+import io
+import json
+import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,5 +97,27 @@ def _onnx_graph(file: Path) -> Graph:
 
 
 def _program_graph(file: Path) -> Graph:
+    refuse_pickles(file)
     module = torch.export.load(file).module()
     return lambda inputs: module(**inputs)
+
+
+def refuse_pickles(file: Path) -> None:
+    """`torch.export.load` would run what a program's pickles hold besides tensors."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            pickled = [name for name in names if name.endswith((".pt", ".pkl"))]
+            for name in pickled:
+                torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+            for name in (name for name in names if name.endswith("_config.json")):
+                entries = json.loads(archive.read(name))["config"].values()
+                if any(entry["use_pickle"] or "custom" in entry["path_name"] for entry in entries):
+                    raise pickle.UnpicklingError(f"{name} names pickled objects")
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{file} holds more than tensors and is not loaded, as that could run code: {reason}"
+        ) from None
+    except (zipfile.BadZipFile, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{file} is not a torch.export program: {error}") from None

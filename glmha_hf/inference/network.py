@@ -1,7 +1,6 @@
-"""A model and its processor from a folder, ready to run: trained or exported, on any device."""
+"""A model and its processor by name, ready to run: trained or exported, on any device."""
 
 import copy
-import json
 import os
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from transformers import AutoImageProcessor, AutoModelForImageToImage
 from transformers.utils import IMAGE_PROCESSOR_NAME
 
 from ..convert.conversion import processor_for
+from ..hub.pull import model_folder
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
 from ..registration import model_class_of
@@ -35,16 +35,19 @@ class Network(Protocol):
 def load_network(
     model: Any, *, dtype: torch.dtype | str | None = None, device: torch.device | str | None = None
 ) -> Network:
-    """A folder's model, or the given one; a given one is copied before it is moved or cast."""
+    """A model by its name (see `model_folder`), or the given one, copied if moved or cast."""
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
     if not isinstance(model, (str, Path)):
         same = dtype in (None, model.dtype) and device in (None, str(model.device), model.device)
         return model if same else copy.deepcopy(model).to(device=device, dtype=dtype)
-    if exported_file(model) is not None:
+    folder = model_folder(model)
+    if exported_file(folder) is not None:
         if dtype not in (None, torch.float32) or torch.device(device or "cpu").type != "cpu":
             raise ValueError(f"{model} is an exported model: it runs in float32 on the CPU")
-        return ExportedNetwork.from_folder(model)
-    network = AutoModelForImageToImage.from_pretrained(model, **({"dtype": dtype} if dtype else {}))
+        return ExportedNetwork.from_folder(folder)
+    network = AutoModelForImageToImage.from_pretrained(
+        folder, **({"dtype": dtype} if dtype else {})
+    )
     if not isinstance(network.config, ChannelAttentionConfig):
         raise ValueError(f"{model} holds a {network.config.model_type}, which is not of the zoo")
     return network.to(default_device() if device is None else device).eval()
@@ -52,13 +55,11 @@ def load_network(
 
 def load_processor(model: Any, network: Network) -> Any:
     """The folder's processor; the one that suits the model's input where there is none."""
-    if isinstance(model, (str, Path)) and _has_processor(Path(model)):
-        return AutoImageProcessor.from_pretrained(model)
+    if isinstance(model, (str, Path)):
+        folder = model_folder(model)
+        if (folder / IMAGE_PROCESSOR_NAME).is_file():
+            return AutoImageProcessor.from_pretrained(folder)
     return processor_for(network.config)
-
-
-def _has_processor(folder: Path) -> bool:
-    return not folder.is_dir() or (folder / IMAGE_PROCESSOR_NAME).is_file()
 
 
 def default_device() -> torch.device:
@@ -66,17 +67,6 @@ def default_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
-
-
-def model_folder(name: str | Path) -> Path:
-    """A folder with a configuration, or one line that says what is missing."""
-    folder = Path(name)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no model folder {folder}")
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} is no model folder: it has no config.json")
-    json.loads((folder / "config.json").read_text())
-    return folder
 
 
 def reference_form(network: ChannelAttentionModel) -> ChannelAttentionModel:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..hub.pull import model_folder
 from ..models.image_processing_picture import PictureProcessor, as_array
 from .local_statistics import local_statistics
 from .memory import free_memory, largest_tile
@@ -47,9 +48,11 @@ class Restorer:
         local_window: int | None = None,
         **settings: Any,
     ) -> "Restorer":
-        """From a folder or a model; `local_window` as in `local_statistics`."""
+        """From a name or a model; `local_window` as in `local_statistics`."""
         if settings.get("batch_size", 1) < 1:
             raise ValueError(f"batch_size must be at least 1, not {settings['batch_size']}")
+        if isinstance(model, (str, Path)):
+            model = model_folder(model)
         network = load_network(model, dtype=dtype, device=device)
         if local_window is not None:
             network = local_statistics(network, window=local_window)
@@ -133,8 +136,8 @@ def restore(
 
     A picture is a path, a PIL picture, a NumPy array or a torch tensor. Each comes back in its own
     kind, depth, colour and alpha; a path comes back as a PIL picture (as an array if it has 16-bit
-    colour). `model` is a folder or a model. `progress` is called with the number of pixels
-    finished since its last call.
+    colour). `model` is a folder, a zoo name, a Hub id or a model. `progress` is called with the
+    number of pixels finished since its last call.
     """
     restorer = Restorer.load(
         model,

@@ -1,11 +1,11 @@
-"""A run's result as a zoo folder: weights, configuration, processor, recipe and card."""
+"""A run's result as a zoo folder: weights, configuration, processor, recipe, record and card."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import logging
-import shlex
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +13,14 @@ from typing import Any, cast
 import torch
 import yaml
 from accelerate import Accelerator
-from huggingface_hub import HfApi
 from safetensors.torch import save_file
 from torch import nn
 
 from ..convert.conversion import processor_for
 from ..files import replaced_folder
+from ..hub.card import model_card
+from ..hub.facts import DATA, TrainingRecord, portable_command
+from ..hub.push import push
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
 from .batches import Batch
@@ -29,49 +31,8 @@ from .recipe import Recipe, plain
 logger = logging.getLogger(__name__)
 MAY_CHANGE = {"resume", "output", "push_to_hub", "hub_id", "run", "description"}
 
-CARD = """---
-{head}---
-
-# {name}
-
-{description}
-
-```python
-import glmha_hf
-from transformers import AutoImageProcessor, AutoModelForImageToImage
-
-processor = AutoImageProcessor.from_pretrained("path/to/{name}")
-model = AutoModelForImageToImage.from_pretrained("path/to/{name}")
-{use}
-```
-
-## Scores
-
-{scores}
-
-## Training
-
-| | |
-| --- | --- |
-| backbone | {model_type}, attention {attention}, {parameters:,} parameters |
-| data | {data} |
-| iterations | {iteration:,} of {iterations:,} |
-| weights | {weights} |
-| time | {hours:.2f} h on {processes} process{es} |
-
-```bash
-{command}
-```
-
-The whole recipe, every setting spelled out:
-
-```yaml
-{recipe}```
-"""
-
-USE_PICTURE = """restored = model(**processor("picture.png")).reconstruction
-picture = processor.post_process(restored)[0]"""
-USE_SNAPSHOT = """cube = model(**processor("snapshot.npy", mask="mask.npy")).reconstruction"""
+PROVENANCE = "PROVENANCE.md"
+"""What a folder of training pictures says of itself; it goes into the card."""
 
 
 class PushError(RuntimeError):
@@ -107,47 +68,35 @@ class ZooFolders:
                     bare.save_pretrained(unfinished, state_dict=state)
                     processor_for(config).save_pretrained(unfinished)
                     (unfinished / "recipe.yaml").write_text(portable(self.recipe).to_yaml())
-                    card = self.card(bare, progress, degraded, averaged=ema is not None)
+                    self.record(progress, degraded, averaged=ema is not None).write(unfinished)
+                    provenance = Path(self.recipe.data.root, PROVENANCE)
+                    if provenance.is_file():
+                        shutil.copyfile(provenance, unfinished / DATA)
+                    place = folder.name if folder.is_absolute() else str(folder)
+                    card = model_card(unfinished, title=self.recipe.name, name=place)
                     (unfinished / "README.md").write_text(card, encoding="utf-8")
             accelerator.wait_for_everyone()
         return folder
 
-    def card(
-        self,
-        model: ChannelAttentionModel,
-        progress: Progress,
-        degraded: Mapping[str, float],
-        *,
-        averaged: bool,
-    ) -> str:
-        recipe, config = portable(self.recipe), cast(ChannelAttentionConfig, model.config)
-        attention = config.attention if isinstance(config.attention, str) else "mixed"
-        snapshot = "mask" in processor_for(config).model_input_names
-        return CARD.format(
-            head=yaml.safe_dump(
-                {
-                    "library_name": "transformers",
-                    "pipeline_tag": "image-to-image",
-                    "tags": ["image-restoration", config.model_type, attention],
-                },
-                sort_keys=False,
-            ),
+    def record(
+        self, progress: Progress, degraded: Mapping[str, float], *, averaged: bool
+    ) -> TrainingRecord:
+        recipe, validation = portable(self.recipe), self.recipe.validation
+        arguments = [each for each in self.arguments if not each.startswith("output=")]
+        return TrainingRecord(
             name=recipe.name,
-            description=recipe.description or f"A {config.model_type} trained by this recipe.",
-            use=USE_SNAPSHOT if snapshot else USE_PICTURE,
-            scores=score_table(recipe, progress.scores, degraded),
-            model_type=config.model_type,
-            attention=attention,
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            description=recipe.description or "",
+            command=portable_command("accelerate launch training/train.py", arguments),
             data=_told(recipe),
             iteration=progress.iteration,
             iterations=recipe.iterations,
             weights="moving average" if averaged else "as trained",
-            hours=progress.seconds / 3600,
+            hours=round(progress.seconds / 3600, 4),
             processes=self.accelerator.num_processes,
-            es="es" if self.accelerator.num_processes > 1 else "",
-            command=f"accelerate launch training/train.py {_command(self.arguments)}",
-            recipe=recipe.to_yaml(),
+            protocol=validation.protocol if validation else None,
+            validation=_told_validation(recipe) if validation else None,
+            scores=dict(progress.scores) if validation else {},
+            input_scores=dict(degraded),
         )
 
     def push(self) -> str:
@@ -161,31 +110,9 @@ class ZooFolders:
         if not self.accelerator.is_main_process:
             return ""
         try:
-            api = HfApi()
-            repository = api.create_repo(self.recipe.hub_id or self.recipe.name, exist_ok=True)
-            api.upload_folder(repo_id=repository.repo_id, folder_path=folder)
+            return push(folder, self.recipe.hub_id or self.recipe.name).url
         except Exception as error:  # whatever it is, the weights are safe: say where
             raise PushError(f"not pushed ({error}), but {folder} is complete") from error
-        return str(repository)
-
-
-def score_table(recipe: Recipe, scores: Mapping[str, float], degraded: Mapping[str, float]) -> str:
-    validation = recipe.validation
-    if validation is None or not scores:
-        return "None were taken."
-    lines = [
-        f"Protocol `{validation.protocol}`, {_told_validation(recipe)}.",
-        "",
-        f"| | {' | '.join(scores)} |",
-        f"| --- |{' --- |' * len(scores)}",
-    ]
-    if degraded:
-        lines.append(f"| input | {_numbers(degraded)} |")
-    return "\n".join([*lines, f"| output | {_numbers(scores)} |"])
-
-
-def _numbers(scores: Mapping[str, float]) -> str:
-    return " | ".join(f"{value:.4f}" for value in scores.values())
 
 
 def _told(recipe: Recipe) -> str:
@@ -210,7 +137,8 @@ def portable(recipe: Recipe) -> Recipe:
     """The recipe without this machine's paths."""
 
     def shorten(path: str | None) -> Any:
-        return f"path/to/{Path(path).name}" if path and Path(path).is_absolute() else path
+        is_elsewhere = path and (Path(path).is_absolute() or ".." in Path(path).parts)
+        return f"path/to/{Path(path).name}" if path and is_elsewhere else path
 
     validation = recipe.validation
     return dataclasses.replace(
@@ -229,18 +157,6 @@ def portable(recipe: Recipe) -> Recipe:
             validation, root=shorten(validation.root), mask=shorten(validation.mask)
         ),
     )
-
-
-def _command(arguments: Sequence[str]) -> str:
-    """The arguments, paths of this machine shortened."""
-    kept = []
-    for argument in arguments:
-        key, equals, value = argument.rpartition("=")
-        if Path(value).is_absolute():
-            value = f"path/to/{Path(value).name}"
-        if key != "output":
-            kept.append(shlex.quote(f"{key}{equals}{value}"))
-    return " ".join(kept)
 
 
 def write_recipe(recipe: Recipe) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageToImage
 
+from ..hub.pull import model_folder
 from ..models.modeling_base import BlockSequence, ChannelAttentionModel
 from ..registration import ZOO_CLASSES, model_class_of, zoo_class
 from .recipe import Recipe
@@ -25,7 +26,8 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
     torch.manual_seed(recipe.seed)
     source = None
     if recipe.init_from is not None:
-        source = AutoModelForImageToImage.from_pretrained(recipe.init_from, dtype=torch.float32)
+        folder = model_folder(recipe.init_from)
+        source = AutoModelForImageToImage.from_pretrained(folder, dtype=torch.float32)
     config = build_config(recipe, None if source is None else source.config)
     model = model_class_of(config)(config)
     if source is not None:

@@ -75,7 +75,7 @@ def test_profile_of_a_folder_with_overrides(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["profile", "unet"], "unet is no folder, config.json or one of restormer, mst"),
+        (["profile", "unet"], "architectures are restormer, mst, mst_plus_plus"),
         (["profile", "restormer", "kv_reduction=1.5"], "kv_reduction must be at least 0"),
         (["profile", "restormer", "kv=0.5"], "restormer has no field 'kv'"),
         (["profile", "restormer", "attention"], "'attention' is not FIELD=VALUE"),
@@ -84,7 +84,7 @@ def test_profile_of_a_folder_with_overrides(capsys, tmp_path):
         (["convert", "missing.pth", "model"], "missing.pth does not exist"),
         (["convert", "{tmp}/text.pth", "{tmp}/model"], "holds more than tensors"),
         (["convert", "{tmp}/text.pth", "{tmp}"], "exists; add --overwrite to replace it"),
-        (["convert", "--to-published", "{tmp}/text.pth", "x.pth"], "is not a zoo folder"),
+        (["convert", "--to-published", "{tmp}/text.pth", "x.pth"], "is no model folder"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(arguments, message, capsys, tmp_path):

@@ -54,6 +54,7 @@ VALIDATION = {
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Smooth pictures in train/ and test/, made on the spot."""
     root = tmp_path_factory.mktemp("photographs")
+    (root / "PROVENANCE.md").write_text("Smooth pictures, made on the spot.\n")
     rng = np.random.default_rng(0)
     for split, count in (("train", 5), ("test", 3)):
         (root / split).mkdir()

@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageToImage
 
+from glmha_hf.hub.facts import TrainingRecord
+
 from .conftest import SCRIPT, launch, log, losses
 
 Train = Callable[..., int]
@@ -49,6 +51,11 @@ def test_a_finished_run_is_a_zoo_folder(unbroken: Path, photographs: Path) -> No
         card = (unbroken / name / "README.md").read_text()
         assert "| output |" in card
         assert str(photographs) not in card
+        assert "## Data\n\nSmooth pictures, made on the spot." in card
+        record = TrainingRecord.read(unbroken / name)
+        assert record is not None
+        assert (record.iterations, record.protocol) == (12, "denoising")
+        assert record.scores.keys() == record.input_scores.keys() == {"psnr"}
 
 
 def test_the_log_has_a_line_an_update_and_one_a_validation(unbroken: Path) -> None:

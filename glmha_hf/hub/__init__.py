@@ -1,0 +1,1 @@
+"""The zoo's names, model cards, and the way to the Hub and back."""

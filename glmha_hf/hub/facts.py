@@ -1,0 +1,124 @@
+"""What a model's folder tells about itself beside its weights. Imports no torch.
+
+`evaluation.json` has what `glmha evaluate` measured, `training.json` how the weights came to be,
+`recipe.yaml` every setting of that, and `data.md` what the training data are, in words.
+"""
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..files import replaced_file
+
+EVALUATION, TRAINING, RECIPE, DATA = "evaluation.json", "training.json", "recipe.yaml", "data.md"
+INPUT = "input"
+KEPT = ("set", "protocol", "settings", "pictures", "dtype", "fingerprint", "means")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """How a model was trained and what its validation gave."""
+
+    name: str
+    description: str
+    command: str
+    data: str
+    iteration: int
+    iterations: int
+    weights: str
+    hours: float
+    processes: int = 1
+    protocol: str | None = None
+    validation: str | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    input_scores: dict[str, float] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        _write(folder / TRAINING, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "TrainingRecord | None":
+        if not (folder / TRAINING).is_file():
+            return None
+        stored = _read(folder / TRAINING)
+        known = {each.name for each in fields(cls)}
+        if not isinstance(stored, dict) or stored.keys() - known:
+            raise ValueError(f"{folder / TRAINING} is not a training record")
+        return cls(**stored)
+
+
+def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
+    """A folder's scores, each with set, protocol, settings, pictures, means and command."""
+    path = Path(folder) / EVALUATION
+    if not path.is_file():
+        return []
+    stored = _read(path)
+    if not isinstance(stored, dict) or not isinstance(stored.get("results"), list):
+        raise ValueError(f"{path} has no list of results; `glmha card --results` writes it")
+    return stored["results"]
+
+
+def record_evaluation(folder: Path, results: Path) -> list[dict[str, Any]]:
+    """Take a model's scores from what `glmha evaluate` wrote, with the command that made them.
+
+    They replace the folder's scores of the same set, protocol and settings.
+    """
+    stored = _read(results)
+    rows = stored.get("results", []) if isinstance(stored, dict) else []
+    mine = [row for row in rows if row["model"] in (folder.name, str(folder))]
+    if not mine:
+        models = ", ".join(sorted({row["model"] for row in rows})) or "none"
+        raise ValueError(f"{results} has no scores of {folder.name}; it has {models}")
+    inputs = {_case(row): row["means"] for row in rows if row["model"] == INPUT}
+    taken = {
+        _case(row): {
+            **{key: row[key] for key in KEPT if key in row},
+            "input_means": inputs.get(_case(row)),
+            "command": stored.get("command"),
+        }
+        for row in mine
+    }
+    kept = {_case(row): row for row in read_evaluation(folder)}
+    merged = list({**kept, **taken}.values())
+    _write(folder / EVALUATION, {"results": merged})
+    return merged
+
+
+def portable_command(program: str, arguments: Sequence[str]) -> str:
+    """A command line for others to repeat: the paths of this machine are shortened."""
+    return " ".join([program, *map(_portable, arguments)])
+
+
+def _portable(argument: str) -> str:
+    key, equals, value = argument.rpartition("=")
+    if Path(value).is_absolute() or ".." in Path(value).parts:
+        value = f"path/to/{Path(value).name}"
+    return shlex.quote(f"{key}{equals}{value}")
+
+
+def _case(row: dict[str, Any]) -> str:
+    return json.dumps([row["set"], row["protocol"], row["settings"]], sort_keys=True)
+
+
+def finite(means: dict[str, Any]) -> dict[str, float]:
+    """The scores as numbers; JSON holds an infinite one as a string."""
+    return {
+        key: math.inf if value == "inf" else float(value) for key, value in (means or {}).items()
+    }
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+
+
+def _write(path: Path, contents: Any) -> None:
+    text = json.dumps(contents, indent=2, ensure_ascii=False)
+    with replaced_file(path) as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")
