@@ -11,7 +11,9 @@ from .registration import register_with_transformers
 
 if TYPE_CHECKING:
     from .analysis.complexity import profile
+    from .analysis.spectra import cube_to_srgb
     from .convert.conversion import convert_checkpoint, export_checkpoint
+    from .hub.zoo import list_models, resolve
     from .inference.restoration import reconstruct, restore
     from .models.configuration_attention import ChannelAttentionConfig
     from .models.configuration_mst import MstConfig
@@ -38,9 +40,12 @@ _HOMES = {
     "SnapshotProcessor": "models.image_processing_snapshot",
     "SpectralCubeProcessor": "models.image_processing_cube",
     "convert_checkpoint": "convert.conversion",
+    "cube_to_srgb": "analysis.spectra",
     "export_checkpoint": "convert.conversion",
+    "list_models": "hub.zoo",
     "profile": "analysis.complexity",
     "reconstruct": "inference.restoration",
+    "resolve": "hub.zoo",
     "restore": "inference.restoration",
 }
 
@@ -56,9 +61,12 @@ __all__ = [
     "SnapshotProcessor",
     "SpectralCubeProcessor",
     "convert_checkpoint",
+    "cube_to_srgb",
     "export_checkpoint",
+    "list_models",
     "profile",
     "reconstruct",
+    "resolve",
     "restore",
 ]
 

@@ -44,10 +44,10 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, An
 
 def plot_eigenvalues(spectra: Mapping[str, Sequence[LayerSpectrum]], path: Path | str) -> None:
     """A row a model, a panel a level: a thin line a block and their mean, as Figure 1 has it."""
-    import_style = _style()
+    style = plot_style()
     depths = {name: sorted({s.level for s in each}) for name, each in spectra.items()}
     columns = max(map(len, depths.values()))
-    with import_style:
+    with style:
         figure, axes = _figure(len(spectra), columns, (2.9 * columns, 2.7 * len(spectra) + 0.3))
         for row, (name, layers) in zip(axes, spectra.items(), strict=True):
             for axis in row[len(depths[name]) :]:
@@ -98,7 +98,7 @@ def plot_spectra(
             size = f"{first.shape[1]}×{first.shape[2]}"
             raise ValueError(f"no pixel ({row}, {column}) in a cube of {size}")
     nanometres = usual_wavelengths(len(first)) if wavelengths is None else wavelengths
-    with _style():
+    with plot_style():
         figure, axes = _figure(1, len(pixels), (3.5 * len(pixels), 3.0))
         for number, (axis, (row, column)) in enumerate(zip(axes[0], pixels, strict=True), start=1):
             truth = first[:, row, column]
@@ -125,7 +125,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def _style() -> Any:
+def plot_style() -> Any:
     try:
         import matplotlib
     except ImportError:

@@ -5,15 +5,40 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import bench, convert, evaluate, export, info, paper, profile, restore
+from ..cpu import keep_pages
+from . import (
+    bench,
+    card,
+    completion,
+    convert,
+    demo,
+    evaluate,
+    export,
+    info,
+    paper,
+    profile,
+    push,
+    reconstruct,
+    restore,
+    view,
+)
 
-COMMANDS = (restore, convert, evaluate, profile, bench, export, paper, info)
+COMMANDS = (
+    *(restore, reconstruct, view, demo),
+    *(convert, evaluate, profile, bench, export, paper),
+    *(card, push, info, completion),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command: 0 when all went well, 2 with one line on bad input."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    arguments.words = sys.argv[1:] if argv is None else list(argv)
+    # Before torch comes in: idle threads that spin slow a shared core tenfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if arguments.command != "bench":  # which measures an ordinary process
+        keep_pages()
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..evaluation.run import Processes
 
-EXAMPLES = """A MODEL is a zoo folder, a Hub id, or the word `input`, which scores the degraded
-pictures themselves. A SET is a folder: input/ and target/, test/NAME/{input,target},
+EXAMPLES = """A MODEL is a zoo name, a folder, a Hub id, or the word `input`, which scores the
+degraded pictures themselves. A SET is a folder: input/ and target/, test/NAME/{input,target},
 clean pictures to be noised (denoising), ARAD-1K (Train_RGB/, Train_Spec/, split_txt/),
 CASSI scenes (scene*.mat, mask.mat), SIDD's .mat blocks, a saved Hugging Face dataset;
 or INPUTS,TARGETS; or a dataset's name on the Hub. The same command resumes.
@@ -19,11 +19,14 @@ examples:
   glmha evaluate my-model input --data Datasets/test/Rain100L Datasets/test/Test100
   glmha evaluate my-model --data photos/rainy,photos/clean --protocol deraining --worst 5
   glmha evaluate denoiser --data CBSD68 --sigma 15 25 50 --json
+  glmha evaluate my-mst --data TSA_simu_data --baseline gap-tv
   glmha evaluate glmha-restormer-derain input --data photos --degrade rain validation_rain"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("models", metavar="MODEL", nargs="+", help="zoo folder, Hub id, or input")
+    parser.add_argument(
+        "models", metavar="MODEL", nargs="*", help="zoo name, folder, Hub id, or input"
+    )
     parser.add_argument("--data", metavar="SET", nargs="+", required=True, help="test sets")
     parser.add_argument(
         "--protocol", help="deraining, deblurring, denoising, ntire2022 or cassi; told by the set"
@@ -45,6 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=("input", "target"),
         metavar=("INPUT", "TARGET"),
         help="a dataset's picture columns (input target)",
+    )
+    parser.add_argument(
+        "--baseline",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="score beside the models: linear, polynomial (RGB to cubes), gap-tv (snapshots)",
+    )
+    parser.add_argument(
+        "--fit", type=Path, metavar="FOLDER", help="whose train split regressions are fitted to"
     )
     parser.add_argument("--limit", type=int, help="only so many pictures of each set")
     parser.add_argument(
@@ -79,9 +92,11 @@ def run(arguments: argparse.Namespace, processes: "Processes | None" = None) -> 
     ]
     import torch
 
+    from ..evaluation.baselines import load_baselines
     from ..evaluation.report import as_json, as_table, write_reports
     from ..evaluation.restorers import load_restorer
     from ..evaluation.run import Processes, evaluate
+    from ..hub.facts import portable_command
 
     processes = processes or Processes()
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -89,6 +104,7 @@ def run(arguments: argparse.Namespace, processes: "Processes | None" = None) -> 
         load_restorer(name, device=device, dtype=getattr(torch, arguments.dtype))
         for name in arguments.models
     ]
+    restorers += load_baselines(arguments.baseline, sets, training=arguments.fit, device=device)
     results = evaluate(
         restorers,
         sets,
@@ -100,19 +116,22 @@ def run(arguments: argparse.Namespace, processes: "Processes | None" = None) -> 
     )
     if not processes.is_main:
         return
-    as_text = json.dumps(as_json(results), indent=2, ensure_ascii=False)
-    write_reports(results, arguments.output, json_text=as_text)
+    told = {"command": portable_command("glmha", arguments.words), **as_json(results)}
+    as_text = json.dumps(told, indent=2, ensure_ascii=False)
+    write_reports(results, arguments.output, json_text=as_text, baselines=arguments.baseline)
     if arguments.worst:
         from ..evaluation.worst import write_worst_sheets
 
         write_worst_sheets(
             results, restorers, sets, arguments.output / "worst", count=arguments.worst
         )
-    print(as_text if arguments.json else as_table(results))
+    print(as_text if arguments.json else as_table(results, baselines=arguments.baseline))
     print(f"reports and sheets: {arguments.output}", file=sys.stderr)
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    if not (arguments.models or arguments.baseline):
+        raise ValueError("there is nothing to score: name a MODEL, input, or a --baseline")
     if arguments.limit is not None and arguments.limit < 1:
         raise ValueError(f"--limit starts at 1, not {arguments.limit}")
     if arguments.worst < 0:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..inference.files import Job, plan_jobs
-from ..inference.processes import Meeting, rank, share, world_size
+from ..inference.processes import rank, world_size
+from .running import add_running_arguments, run_shared, say
 
 if TYPE_CHECKING:
     from ..inference.folder import FolderRun, Tally
@@ -25,7 +26,6 @@ examples:
   glmha restore scan.tif --model my-model -o clean.png --tile 512 --dtype bfloat16
   cat rainy.png | glmha restore - --model my-model > clean.png"""
 
-MAX_PIXELS = 178_956_970
 STREAM = "-"
 BAR_FORMAT = "{percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} MP [{elapsed}<{remaining}, {rate_fmt}]"
 
@@ -34,42 +34,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="+", help="file, folder, pattern, or - for standard input"
     )
-    parser.add_argument("-m", "--model", required=True, metavar="FOLDER", help="model folder")
+    parser.add_argument(
+        "-m", "--model", required=True, metavar="NAME", help="zoo name, folder or Hub id"
+    )
     parser.add_argument("-o", "--output", metavar="OUT", help="folder, file, or - (stdout)")
     parser.add_argument("-r", "--recursive", action="store_true", help="folders inside folders")
     parser.add_argument("--suffix", help="added to names (default: _restored without -o)")
     parser.add_argument("--overwrite", action="store_true", help="restore what is done again")
-    parser.add_argument(
-        "--tile",
-        type=_tile,
-        default="auto",
-        metavar="SIZE",
-        help="pixels, none, or auto: what fits half of the free memory (default)",
-    )
-    parser.add_argument("--overlap", type=int, metavar="PIXELS", help="default: tile / 8")
     parser.add_argument("--local", type=int, metavar="SIZE", help="attention on SIZE×SIZE windows")
-    parser.add_argument(
-        "--batch-size", type=_positive, default=1, metavar="N", help="pictures at once"
-    )
-    parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16", "float16"), help="default: as stored"
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: a GPU if there is one)")
-    parser.add_argument(
-        "--max-pixels",
-        type=_positive,
-        default=MAX_PIXELS,
-        metavar="N",
-        help=f"refuse larger pictures (default: {MAX_PIXELS:,})",
-    )
     parser.add_argument(
         "--compare", metavar="SHEET", type=Path, help="before and after, as a sheet"
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    add_running_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..inference.network import model_folder
+    from ..hub.pull import model_folder
 
     model_folder(arguments.model)
     if STREAM in (*arguments.inputs, arguments.output):
@@ -78,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def report(line: str) -> None:
         failures.append(line)
-        _say(f"glmha restore: {line}")
+        say(f"glmha restore: {line}")
 
     jobs = plan_jobs(
         arguments.inputs,
@@ -90,18 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
     unlisted = len(failures)
     open_jobs = [job for job in jobs if arguments.overwrite or not job.target.exists()]
-    with Meeting() as meeting:
-        mine = share(open_jobs)
-        tally = _restore_jobs(mine, arguments) if mine else None
-        restored, failed = meeting.total(
-            tally.restored if tally else 0, len(tally.failed) if tally else 0
-        )
+    restored, failed = run_shared(open_jobs, lambda mine: _restore_jobs(mine, arguments))
     if rank() == 0:
         if arguments.compare and any(job.target.exists() for job in jobs):
             _write_sheet(jobs, arguments.compare)
         if not arguments.quiet:
             done = len(jobs) - len(open_jobs)
-            _say(f"{restored} restored, {done} done before, {failed + unlisted} failed")
+            say(f"{restored} restored, {done} done before, {failed + unlisted} failed")
     return 1 if failed + unlisted else 0
 
 
@@ -189,19 +164,3 @@ def _megapixels(job: Job) -> float:
             return image.width * image.height * getattr(image, "n_frames", 1) / 1e6
     except Exception:
         return 0.0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def _tile(text: str) -> int | str | None:
-    if text in ("auto", "none"):
-        return None if text == "none" else text
-    return _positive(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)

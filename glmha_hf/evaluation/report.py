@@ -10,22 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.tables import markdown_table
+from ..metrics.names import DECIMALS, TASK_OF_PROTOCOL, UNITS, format_score
 from .files import write_text
 from .run import Result
 
-DECIMALS = {"psnr": 2, "ssim": 4, "mrae": 4, "rmse": 4, "sam": 3}
-UNITS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "mrae": "MRAE", "rmse": "RMSE", "sam": "SAM (°)"}
-TASK_OF_PROTOCOL = {
-    "deraining": "Image deraining",
-    "deblurring": "Motion deblurring",
-    "denoising": "Image denoising",
-    "ntire2022": "Spectral reconstruction from RGB",
-    "cassi": "Snapshot compressive imaging",
-}
 
+def as_table(results: Sequence[Result], *, baselines: Sequence[str] = ()) -> str:
+    """One Markdown table a protocol; a model on several sets gets their mean as well.
 
-def as_table(results: Sequence[Result]) -> str:
-    """One Markdown table a protocol; a model on several sets gets their mean as well."""
+    With baselines among the results a second one says how far the models are ahead of them.
+    """
     blocks = []
     for protocol in dict.fromkeys(result.protocol for result in results):
         mine = [result for result in results if result.protocol == protocol]
@@ -33,7 +27,39 @@ def as_table(results: Sequence[Result]) -> str:
         header = ["model", "set", "pictures", *(UNITS[key] for key in keys)]
         rows = [_row(result, keys) for result in mine] + _mean_rows(mine, keys)
         blocks.append(f"{protocol}\n\n{markdown_table(header, rows)}")
+        if ahead := _margins(mine, keys, baselines):
+            header = ["ahead by", "set", *(UNITS[key] for key in keys)]
+            blocks.append(markdown_table(header, ahead))
     return "\n\n".join(blocks)
+
+
+def _margins(
+    results: Sequence[Result], keys: Sequence[str], baselines: Sequence[str]
+) -> list[list[str]]:
+    """A row for each model and baseline on each set; positive is ahead.
+
+    MRAE and RMSE as the share of the baseline's error that is gone.
+    """
+    return [
+        [f"{model.model} over {baseline.model}", model.set, *_ahead(model, baseline, keys)]
+        for model in results
+        for baseline in results
+        if model.model not in baselines
+        and baseline.model in baselines
+        and model.set == baseline.set
+    ]
+
+
+def _ahead(model: Result, baseline: Result, keys: Sequence[str]) -> list[str]:
+    ours, theirs = model.scores.mean(), baseline.scores.mean()
+    cells = []
+    for key in keys:
+        if key in ("mrae", "rmse"):
+            cells.append(f"{100 * (1 - ours[key] / theirs[key]):+.1f}%")
+        else:
+            gain = ours[key] - theirs[key] if key in ("psnr", "ssim") else theirs[key] - ours[key]
+            cells.append(f"{gain:+.{DECIMALS[key]}f}")
+    return cells
 
 
 def _row(result: Result, keys: Sequence[str]) -> list[str]:
@@ -56,10 +82,6 @@ def _mean_rows(results: Sequence[Result], keys: Sequence[str]) -> list[list[str]
             scores = (format_score(key, mean) for key, mean in zip(keys, means, strict=True))
             rows.append([model, f"mean of {len(mine)} sets", "", *scores])
     return rows
-
-
-def format_score(key: str, value: float) -> str:
-    return "∞" if math.isinf(value) else f"{value:.{DECIMALS[key]}f}"
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
@@ -134,12 +156,14 @@ def model_index(results: Sequence[Result]) -> str:
     return yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True)
 
 
-def write_reports(results: Sequence[Result], folder: Path, *, json_text: str) -> list[Path]:
+def write_reports(
+    results: Sequence[Result], folder: Path, *, json_text: str, baselines: Sequence[str] = ()
+) -> list[Path]:
     """results.json, pictures.csv, table.md and a model-index for every model."""
     files = {
         folder / "results.json": json_text + "\n",
         folder / "pictures.csv": as_csv(results),
-        folder / "table.md": as_table(results) + "\n",
+        folder / "table.md": as_table(results, baselines=baselines) + "\n",
     }
     for model in dict.fromkeys(result.model for result in results if result.facts):
         mine = [result for result in results if result.model == model]

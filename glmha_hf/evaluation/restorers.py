@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..hub.pull import model_folder
+from .baselines import GapTvRestorer, RegressionRestorer
 from .sets import Sample, TestSet, degraded_input, digest
 
 INPUT = "input"
@@ -106,39 +108,34 @@ class ModelRestorer:
         return {key: value.to(first.device, first.dtype) for key, value in made.items()}
 
 
-Restorer = InputRestorer | ModelRestorer
+Restorer = InputRestorer | ModelRestorer | GapTvRestorer | RegressionRestorer
 
 
 def load_restorer(
     name: str, *, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Restorer:
-    """`input`, or whatever `from_pretrained` takes: a folder, a Hub id, a zoo name."""
+    """`input`, or a folder, a zoo name or a Hub id."""
     if name == INPUT:
         return InputRestorer()
     from transformers import AutoModelForImageToImage
 
     import glmha_hf  # noqa: F401 - makes the Auto classes know the zoo
 
-    path = Path(name)
-    if path.is_file() or (path.is_dir() and not (path / "config.json").is_file()):
-        raise ValueError(
-            f"{name} is no model folder (it has no config.json); a published .pth file is turned "
-            "into one by glmha convert"
-        )
-    model = AutoModelForImageToImage.from_pretrained(name, dtype=dtype)
-    label = path.resolve().name if path.is_dir() else name
-    return ModelRestorer(model, _processor(name, model.config), name=label, device=device)
+    folder = model_folder(name)
+    model = AutoModelForImageToImage.from_pretrained(folder, dtype=dtype)
+    label = folder.resolve().name if Path(name).is_dir() else name
+    return ModelRestorer(model, _processor(folder, model.config), name=label, device=device)
 
 
-def _processor(name: str, config: Any) -> Any:
+def _processor(folder: Path, config: Any) -> Any:
     """The folder's own processor, or the usual one of its architecture where it has none."""
     from transformers import AutoImageProcessor
 
-    if Path(name).is_dir() and not (Path(name) / "preprocessor_config.json").is_file():
+    if not (folder / "preprocessor_config.json").is_file():
         from ..convert.conversion import processor_for
 
         return processor_for(config)
-    return AutoImageProcessor.from_pretrained(name)
+    return AutoImageProcessor.from_pretrained(folder)
 
 
 def fingerprint(model: Any, processor: Any, device: str) -> str:

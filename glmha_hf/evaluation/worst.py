@@ -11,8 +11,8 @@ from PIL import Image
 from ..analysis.sheets import Panel, crop, draw_sheet, error_map, worst_box
 from ..analysis.spectra import cube_to_srgb, natural_exposure
 from ..metrics import PictureScores
+from ..metrics.names import UNITS, format_score
 from .files import save_picture
-from .report import UNITS, format_score
 from .restorers import Restorer
 from .run import Result, restore_sample
 from .sets import Sample, TestSet

@@ -58,12 +58,18 @@ def plan_jobs(
     return jobs
 
 
-def find_pictures(inputs: Sequence[str], *, recursive: bool, report: Report) -> Iterator[Found]:
+def find_pictures(
+    inputs: Sequence[str],
+    *,
+    recursive: bool,
+    report: Report,
+    suffixes: frozenset[str] = PICTURE_SUFFIXES,
+) -> Iterator[Found]:
     """Files as they are named; folders' pictures in natural order; patterns that a shell left."""
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            yield from _in_folder(path, recursive=recursive, report=report)
+            yield from _in_folder(path, recursive=recursive, report=report, suffixes=suffixes)
         elif path.exists() or not glob.has_magic(text):
             yield Found(path, Path(path.name))
         else:
@@ -73,7 +79,9 @@ def find_pictures(inputs: Sequence[str], *, recursive: bool, report: Report) -> 
             yield from (Found(match, Path(match.name)) for match in matches if match.is_file())
 
 
-def _in_folder(folder: Path, *, recursive: bool, report: Report) -> Iterator[Found]:
+def _in_folder(
+    folder: Path, *, recursive: bool, report: Report, suffixes: frozenset[str]
+) -> Iterator[Found]:
     found = False
     for parent, folders, names in os.walk(
         folder, onerror=lambda error: report(f"{error.filename}: {error.strerror}")
@@ -81,7 +89,7 @@ def _in_folder(folder: Path, *, recursive: bool, report: Report) -> Iterator[Fou
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         for name in sorted(names, key=lambda name: natural_order(Path(name))):
             path = Path(parent, name)
-            if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
+            if path.suffix.lower() in suffixes and not name.startswith("."):
                 found = True
                 yield Found(path, path.relative_to(folder))
     if not found:

@@ -99,11 +99,17 @@ class FolderRun:
         self.tally.restored += 1
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        """Tells of a bad file; a full disk is nobody's fault but ends the run."""
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(f"{job.target}: {error.strerror}; nothing half-written is left") from None
-        self.tally.failed.append(str(job.source))
-        self.report(reason(job.source, error))
+        record_failure(job, error, tally=self.tally, report=self.report)
+
+
+def record_failure(
+    job: Job, error: BaseException, *, tally: Tally, report: Callable[[str], object]
+) -> None:
+    """Tells of a bad file; a full disk is nobody's fault but ends the run."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise OSError(f"{job.target}: {error.strerror}; nothing half-written is left") from None
+    tally.failed.append(str(job.source))
+    report(reason(job.source, error))
 
 
 def reason(path: Path, error: BaseException) -> str:

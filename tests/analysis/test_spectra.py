@@ -101,3 +101,22 @@ def test_a_strip_holds_every_band():
 def test_what_cannot_be_shown_is_refused(cube, options, message):
     with pytest.raises(ValueError, match=message):
         cube_to_srgb(cube, **options)
+
+
+@pytest.mark.filterwarnings("ignore:Aligning")
+def test_bands_at_any_wavelengths_are_within_two_delta_e_of_colour_science():
+    """The 28 CASSI bands, by colour-science's own interpolation at every nanometre."""
+    colour = pytest.importorskip("colour")
+    cube = draw_cube(28, 4, 5, seed=3)
+    ours = cube_to_srgb(cube).reshape(-1, 3) / 255
+    observer = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]
+    shape = colour.SpectralShape(380, 780, 1)
+    theirs = []
+    for spectrum in cube.reshape(28, -1).T:
+        curve = colour.SpectralDistribution(spectrum.astype(np.float64), usual_wavelengths(28))
+        curve.interpolator = colour.LinearInterpolator
+        filled = colour.SpectralDistribution(curve[shape.wavelengths], shape.wavelengths)
+        xyz = colour.sd_to_XYZ(filled, observer, colour.SDS_ILLUMINANTS["D65"])
+        theirs.append(colour.XYZ_to_sRGB(xyz / 100).clip(0, 1))
+    first, second = (colour.XYZ_to_Lab(colour.sRGB_to_XYZ(each)) for each in (ours, theirs))
+    assert colour.delta_E(first, second, method="CIE 2000").max() < 2

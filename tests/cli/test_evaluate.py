@@ -3,8 +3,9 @@ import json
 
 import pytest
 
+from glmha_hf import MstPlusPlusConfig, MstPlusPlusForSpectralReconstruction
 from glmha_hf.cli import evaluate
-from tests.evaluation.conftest import save_model, save_pairs
+from tests.evaluation.conftest import save_arad, save_model, save_network, save_pairs
 
 
 @pytest.fixture
@@ -15,7 +16,10 @@ def rain(tmp_path):
 def run(*arguments):
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
-    evaluate.run(parser.parse_args([str(argument) for argument in arguments]))
+    words = [str(argument) for argument in arguments]
+    options = parser.parse_args(words)
+    options.words = ["evaluate", *words]
+    evaluate.run(options)
 
 
 def test_the_table_and_all_reports(rain, tmp_path, capsys):
@@ -41,6 +45,8 @@ def test_json_is_what_the_file_holds(rain, tmp_path, capsys):
     run("input", "--data", rain, "--output", tmp_path / "out", "--json", "--worst", 0)
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "out" / "results.json").read_text())
+    assert printed["command"].startswith("glmha evaluate ")
+    assert str(tmp_path) not in printed["command"]
     (result,) = printed["results"]
     assert (result["set"], result["protocol"], result["pictures"]) == ("Rain100L", "deraining", 3)
     assert [each["name"] for each in result["per_picture"]] == ["0.png", "1.png", "2.png"]
@@ -56,6 +62,7 @@ def test_the_second_run_says_what_was_done(rain, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["input", "--data", "nowhere"], "no folder nowhere"),
+        (["--data", "{rain}"], "nothing to score: name a MODEL, input, or a --baseline"),
         (["input", "--data", "{rain}", "--limit", "0"], "--limit starts at 1, not 0"),
         (["input", "--data", "{rain}", "--sigma", "0"], "--sigma is above 0"),
         (["input", "--data", "{rain}", "--worst", "-1"], "--worst starts at 0"),
@@ -71,3 +78,21 @@ def test_bad_input_is_one_line_before_anything_runs(arguments, message, rain, tm
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_baselines_stand_beside_the_model(tmp_path, capsys):
+    root = save_arad(tmp_path / "ARAD", 3, height=280, width=270)
+    names = [f"ARAD_1K_{number:04}" for number in range(901, 904)]
+    (root / "split_txt" / "train_list.txt").write_text("\n".join(names[:2]))
+    (root / "split_txt" / "valid_list.txt").write_text(names[2])
+    network = MstPlusPlusForSpectralReconstruction(MstPlusPlusConfig(num_stages=1))
+    model = save_network(tmp_path / "small", network)
+    baselines = ("--baseline", "linear", "polynomial")
+    run(model, "--data", root, *baselines, "--output", tmp_path / "out", "--worst", 1)
+    table = capsys.readouterr().out
+    for row in ("| small ", "| linear ", "| polynomial ", "| small over linear "):
+        assert row in table
+    assert (tmp_path / "out" / "table.md").read_text() == table
+    sheets = {path.name for path in (tmp_path / "out" / "worst").iterdir()}
+    assert "linear on ARAD-1K valid (ntire2022).png" in sheets
+    assert not list((tmp_path / "out").glob("model-index-linear*"))

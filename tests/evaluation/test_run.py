@@ -202,7 +202,7 @@ def test_two_models_of_one_name_are_refused(rain, tmp_path):
 
 
 def test_a_folder_without_a_configuration_is_no_model(tmp_path):
-    with pytest.raises(ValueError, match="no model folder"):
+    with pytest.raises(FileNotFoundError, match="no model folder"):
         load_restorer(str(tmp_path))
 
 
