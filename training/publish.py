@@ -30,11 +30,11 @@ from glmha_hf.metrics import PictureScores
 
 # How a task's models are scored; `--data` is clean pictures, or scenes with their truth.
 SCORED_BY = {
-    "derain": ["input", "--protocol", "deraining", "--degrade", "rain", "validation_rain", "none"],
-    "deblur": ["input", "--protocol", "deblurring", "--degrade", "motion_blur"],
-    "denoise": ["input", "--protocol", "denoising", "--sigma", "15", "25", "50"],
-    "rgb2hsi": ["--baseline", "linear", "polynomial"],
-    "cassi": ["--baseline", "gap-tv"],
+    "derain": "input --protocol deraining --degrade rain validation_rain none",
+    "deblur": "input --protocol deblurring --degrade motion_blur",
+    "denoise": "input --protocol denoising --sigma 15 25 50",
+    "rgb2hsi": "--baseline linear polynomial",
+    "cassi": "--baseline gap-tv",
 }
 SHOWN_BY = {
     "derain": {"degradations": ["rain"]},
@@ -72,7 +72,7 @@ def store(trained: Path, model: ZooModel) -> None:
 def score(model: ZooModel, data: Path, limit: int | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         part = [] if limit is None else ["--limit", str(limit)]
-        words = ["evaluate", model.name, *SCORED_BY[model.task], "--data", str(data), *part]
+        words = ["evaluate", model.name, *SCORED_BY[model.task].split(), "--data", str(data), *part]
         if cli.main([*words, "--worst", "0", "--output", folder]):
             raise ValueError(f"{model.name} was not scored")
         record_evaluation(model.folder, Path(folder, "results.json"))

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="score beside the models: linear, polynomial (RGB to cubes), gap-tv (snapshots)",
+        help="score beside the models: linear, polynomial (RGB to cubes), gap-tv (snapshots), bm3d (noise)",
     )
     parser.add_argument(
         "--fit", type=Path, metavar="FOLDER", help="whose train split regressions are fitted to"
@@ -116,7 +116,11 @@ def run(arguments: argparse.Namespace, processes: "Processes | None" = None) -> 
     )
     if not processes.is_main:
         return
-    told = {"command": portable_command("glmha", arguments.words), **as_json(results)}
+    told = {
+        "command": portable_command("glmha", arguments.words),
+        "baselines": arguments.baseline,
+        **as_json(results),
+    }
     as_text = json.dumps(told, indent=2, ensure_ascii=False)
     write_reports(results, arguments.output, json_text=as_text, baselines=arguments.baseline)
     if arguments.worst:

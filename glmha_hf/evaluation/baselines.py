@@ -1,7 +1,8 @@
-"""What a spectral model has to beat, scored beside it: regressions from RGB, and GAP-TV."""
+"""What a model has to beat, scored beside it: regressions from RGB, GAP-TV, BM3D."""
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,12 @@ from ..baselines.spectral_regression import (
 from ..data.cassi import CassiSystem
 from ..data.spectral_sets import NtirePairs
 from .journal import entry_key
-from .sets import NtireScenes, Sample, TestSet, file_identity
+from .sets import NtireScenes, Sample, TestSet, degraded_input, file_identity
 
-GAP_TV = "gap-tv"
+GAP_TV, BM3D = "gap-tv", "bm3d"
 REGRESSIONS = {"linear": 1, "polynomial": 4}
 """The degree of the root-polynomial."""
-BASELINES = (*REGRESSIONS, GAP_TV)
+BASELINES = (*REGRESSIONS, GAP_TV, BM3D)
 
 
 class GapTvRestorer:
@@ -52,6 +53,39 @@ class GapTvRestorer:
             torch.from_numpy(values).to(self.device) for values in (sample.snapshot, sample.mask)
         )
         return gap_tv(snapshot, CassiSystem(mask, bands=bands, step=step)).cpu().numpy()
+
+
+class Bm3dRestorer:
+    """Block matching and 3D filtering, told the noise level, by its authors' package."""
+
+    name = BM3D
+    gray = False
+    facts: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        try:
+            import bm3d
+        except ImportError:
+            raise ValueError(
+                "the baseline bm3d needs its authors' package: pip install bm3d "
+                "(for non-commercial use)"
+            ) from None
+        self.package = bm3d
+
+    @property
+    def fingerprint(self) -> str:
+        return entry_key(BM3D, importlib.metadata.version("bm3d"))
+
+    def require_fit(self, test_set: TestSet) -> None:
+        if "sigma" not in test_set.settings:
+            raise ValueError(f"{test_set.name} has no known noise level, which {self.name} needs")
+
+    def restore(self, sample: Sample) -> np.ndarray:
+        assert sample.sigma is not None
+        noisy = np.moveaxis(degraded_input(sample), 0, -1)
+        denoise = self.package.bm3d if noisy.shape[-1] == 1 else self.package.bm3d_rgb
+        clean = denoise(noisy, sample.sigma / 255)
+        return np.moveaxis(np.reshape(clean, noisy.shape), -1, 0)
 
 
 class RegressionRestorer:
@@ -92,13 +126,16 @@ class RegressionRestorer:
         return self.regression(sample.picture)
 
 
+Baseline = GapTvRestorer | Bm3dRestorer | RegressionRestorer
+
+
 def load_baselines(
     names: Sequence[str],
     sets: Sequence[TestSet],
     *,
     training: Path | str | None = None,
     device: str = "cpu",
-) -> list[GapTvRestorer | RegressionRestorer]:
+) -> list[Baseline]:
     """Baselines by name; regressions are fitted to the train split of `training`.
 
     Without it, that is the train split beside the first set of RGB pictures and cubes.
@@ -106,10 +143,12 @@ def load_baselines(
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
         raise ValueError(f"no baseline {unknown[0]}: there are {', '.join(BASELINES)}")
-    loaded: list[GapTvRestorer | RegressionRestorer] = []
+    loaded: list[Baseline] = []
     for name in dict.fromkeys(names):
         if name == GAP_TV:
             loaded.append(GapTvRestorer(device))
+        elif name == BM3D:
+            loaded.append(Bm3dRestorer())
         else:
             loaded.append(RegressionRestorer(name, _training_scenes(name, sets, training)))
     return loaded

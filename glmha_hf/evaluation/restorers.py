@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..hub.pull import model_folder
-from .baselines import GapTvRestorer, RegressionRestorer
+from .baselines import Baseline
 from .sets import Sample, TestSet, degraded_input, digest
 
 INPUT = "input"
@@ -108,7 +108,7 @@ class ModelRestorer:
         return {key: value.to(first.device, first.dtype) for key, value in made.items()}
 
 
-Restorer = InputRestorer | ModelRestorer | GapTvRestorer | RegressionRestorer
+Restorer = InputRestorer | ModelRestorer | Baseline
 
 
 def load_restorer(

@@ -32,6 +32,7 @@ class Sample:
     name: str
     target: np.ndarray  # H×W×C uint8, or a C×H×W float cube
     picture: np.ndarray | None = None  # H×W×C, uint8 or floats in [0, 1]
+    sigma: float | None = None  # of the noise on the picture, in 8-bit levels, where it is known
     snapshot: np.ndarray | None = None  # H×W'
     mask: np.ndarray | None = None  # H×W
 
@@ -108,7 +109,7 @@ class PicturePairs(TestSet):
             degraded = as_gray(pair.input) if gray else pair.input
         else:
             degraded = benchmark_noise(target, sigma=self.sigma or 0.0)
-        return Sample(self.picture_name(index), target, picture=degraded)
+        return Sample(self.picture_name(index), target, picture=degraded, sigma=self.sigma)
 
     def check(self) -> None:
         """Compare the sizes that the files' headers give."""

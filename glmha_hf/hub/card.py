@@ -273,7 +273,10 @@ def _scores(facts: Facts) -> str:
             f"{row['set']}, {row['pictures']} pictures{_told(row['settings'])}, protocol "
             f"`{row['protocol']}`",
             finite(row["means"]),
-            finite(row.get("input_means") or {}),
+            {
+                "input": finite(row.get("input_means") or {}),
+                **{name: finite(each) for name, each in row.get("baseline_means", {}).items()},
+            },
             row.get("command"),
         )
         for row in facts.evaluation
@@ -285,7 +288,7 @@ def _scores(facts: Facts) -> str:
                 f"Validation while it was trained: {record.validation}, protocol "
                 f"`{record.protocol}`",
                 record.scores,
-                record.input_scores,
+                {"input": record.input_scores},
                 None,
             )
         ]
@@ -293,11 +296,14 @@ def _scores(facts: Facts) -> str:
 
 
 def _score_block(
-    what: str, means: Mapping[str, float], inputs: Mapping[str, float], command: str | None
+    what: str,
+    means: Mapping[str, float],
+    others: Mapping[str, Mapping[str, float]],
+    command: str | None,
 ) -> str:
     rows = [
         [name, *(format_score(key, values[key]) for key in means)]
-        for name, values in (("input", inputs), ("output", means))
+        for name, values in {**others, "output": means}.items()
         if values
     ]
     table = markdown_table(["", *(UNITS[key] for key in means)], rows, left=1)

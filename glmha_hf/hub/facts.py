@@ -74,10 +74,15 @@ def record_evaluation(folder: Path, results: Path) -> list[dict[str, Any]]:
         models = ", ".join(sorted({row["model"] for row in rows})) or "none"
         raise ValueError(f"{results} has no scores of {folder.name}; it has {models}")
     inputs = {_case(row): row["means"] for row in rows if row["model"] == INPUT}
+    others: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["model"] in stored.get("baselines", ()):
+            others.setdefault(_case(row), {})[row["model"]] = row["means"]
     taken = {
         _case(row): {
             **{key: row[key] for key in KEPT if key in row},
             "input_means": inputs.get(_case(row)),
+            "baseline_means": others.get(_case(row), {}),
             "command": stored.get("command"),
         }
         for row in mine

@@ -10,8 +10,10 @@ from glmha_hf.evaluation import baselines as module
 from glmha_hf.evaluation.baselines import REGRESSIONS, load_baselines
 from glmha_hf.evaluation.opening import open_sets
 from glmha_hf.evaluation.report import as_table
+from glmha_hf.evaluation.restorers import InputRestorer
 from glmha_hf.evaluation.run import Result, evaluate
 from glmha_hf.metrics import PictureScores, Scores, compare
+from tests.data.scenes import save_scenes
 
 from .conftest import save_arad, save_cassi, save_pairs
 
@@ -130,3 +132,21 @@ def test_predictions_are_cubes_of_the_scene(arad):
     (baseline,) = load_baselines(["linear"], sets)
     cube = baseline.restore(sets[0].sample(0))
     assert (cube.shape, cube.dtype) == ((31, 300, 280), np.float32)
+
+
+def test_bm3d_is_told_the_noise_level(tmp_path):
+    pytest.importorskip("bm3d")
+    save_scenes(tmp_path / "CBSD68", 1, height=48, width=56)
+    sets = open_sets(str(tmp_path / "CBSD68"), sigmas=[25])
+    restorers = [InputRestorer(), *load_baselines(["bm3d"], sets)]
+    noisy, denoised = evaluate(restorers, sets, output=tmp_path / "out", quiet=True)
+    assert denoised.scores.mean()["psnr"] > noisy.scores.mean()["psnr"] + 3
+
+
+def test_bm3d_is_refused_where_no_noise_level_is_known(tmp_path):
+    pytest.importorskip("bm3d")
+    save_pairs(tmp_path / "Rain100L", 1)
+    sets = open_sets(str(tmp_path / "Rain100L"))
+    (baseline,) = load_baselines(["bm3d"], sets)
+    with pytest.raises(ValueError, match="Rain100L has no known noise level, which bm3d needs"):
+        baseline.require_fit(sets[0])

@@ -131,6 +131,16 @@ def test_scores_come_from_an_evaluation_with_their_command(folder: Path, tmp_pat
     assert "Validation while" not in text
 
 
+def test_baselines_stand_beside_the_model(folder: Path, tmp_path: Path) -> None:
+    results = results_file(tmp_path / "results.json", small={"psnr": 31.2}, bm3d={"psnr": 30.4})
+    stored = json.loads(results.read_text())
+    results.write_text(json.dumps({**stored, "baselines": ["bm3d"]}))
+    record_evaluation(folder, results)
+    text = model_card(folder)
+    assert "| bm3d   |     30.40 |" in text
+    assert "| output |     31.20 |" in text
+
+
 def test_the_metadata_are_what_the_hub_reads(folder: Path, tmp_path: Path) -> None:
     results = results_file(tmp_path / "results.json", small={"psnr": 31.256, "ssim": 0.9})
     record_evaluation(folder, results)
