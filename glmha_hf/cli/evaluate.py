@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="score beside the models: linear, polynomial (RGB to cubes), gap-tv (snapshots), bm3d (noise)",
+        help="score beside: linear, polynomial (RGB to cubes), gap-tv (snapshots), bm3d (noise)",
     )
     parser.add_argument(
         "--fit", type=Path, metavar="FOLDER", help="whose train split regressions are fitted to"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..hub.pull import model_folder
+from ..inference.network import input_dtype
 from .baselines import Baseline
 from .sets import Sample, TestSet, degraded_input, digest
 
@@ -104,8 +105,8 @@ class ModelRestorer:
             made = self.processor(images=sample.snapshot, mask=sample.mask)
         else:
             made = self.processor(images=sample.picture)
-        first = next(self.model.parameters())
-        return {key: value.to(first.device, first.dtype) for key, value in made.items()}
+        dtype = input_dtype(self.model)
+        return {key: value.to(self.model.device, dtype) for key, value in made.items()}
 
 
 Restorer = InputRestorer | ModelRestorer | Baseline

@@ -62,6 +62,11 @@ def load_processor(model: Any, network: Network) -> Any:
     return processor_for(network.config)
 
 
+def input_dtype(network: Network) -> torch.dtype:
+    """Inputs stay in float32 where weights are narrower, so that what is kept of them is exact."""
+    return torch.promote_types(network.dtype, torch.float32)
+
+
 def default_device() -> torch.device:
     """This process's GPU where there is one."""
     if torch.cuda.is_available():

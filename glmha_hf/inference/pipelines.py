@@ -74,8 +74,9 @@ class ReconstructionPipeline(Pipeline):
                 name: torch.cat([samples[place]["inputs"][name] for place in places])
                 for name in samples[places[0]]["inputs"]
             }
+            dtype = torch.promote_types(self.model.dtype, torch.float32)
             made = self.model(
-                **{name: values.to(self.model.dtype) for name, values in inputs.items()}
+                **{name: values.to(dtype) for name, values in inputs.items()}
             ).reconstruction
             for place, reconstruction in zip(places, made, strict=True):
                 done[place] = {

@@ -14,7 +14,7 @@ from ..hub.pull import model_folder
 from ..models.image_processing_picture import PictureProcessor, as_array
 from .local_statistics import local_statistics
 from .memory import free_memory, largest_tile
-from .network import Network, load_network, load_processor
+from .network import Network, input_dtype, load_network, load_processor
 from .tiling import Inputs, Progress, TilePlan, plan_tiles, reader, run_tiled
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
@@ -85,7 +85,7 @@ class Restorer:
         """The network on inputs that fit it whole, whatever their dtype and device."""
         with torch.inference_mode():
             moved = {
-                name: values.to(device=self.network.device, dtype=self.network.dtype)
+                name: values.to(device=self.network.device, dtype=input_dtype(self.network))
                 for name, values in inputs.items()
             }
             return self.network(**moved).reconstruction

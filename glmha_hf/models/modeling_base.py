@@ -84,6 +84,7 @@ class ChannelAttentionModel(PreTrainedModel):
     ) -> ImageSuperResolutionOutput | tuple:
         """Checks, pads, reconstructs, crops and scores: the one place for each.
 
+        Inputs may be of more precision than the weights: what is added to the input keeps it.
         `labels` are the true pictures or cubes; `mask` is for models of coded snapshots, which say
         in their `check_mask` which one they take.
         """

@@ -43,11 +43,12 @@ class MstForSpectralReconstruction(ChannelAttentionModel):
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
     ) -> Tensor:
+        narrow = pixel_values.to(self.embedding.weight.dtype)
         if self.mask_embedding is not None:
-            mask = F.leaky_relu(self.mask_embedding(pixel_values), 0.1)
+            mask = F.leaky_relu(self.mask_embedding(narrow), 0.1)
         elif mask is not None:
-            mask = self.padded_mask(mask)
-        x = F.leaky_relu(self.embedding(pixel_values), 0.1)
+            mask = self.padded_mask(mask.to(narrow.dtype))
+        x = F.leaky_relu(self.embedding(narrow), 0.1)
         residual = x if self.config.guidance == "learned" else pixel_values
         recorder.level(x)
         return self.mapping(self.network(x, recorder, mask)) + residual

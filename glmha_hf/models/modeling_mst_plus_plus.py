@@ -55,7 +55,9 @@ class MstPlusPlusForSpectralReconstruction(ChannelAttentionModel):
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
     ) -> Tensor:
+        pixel_values = pixel_values.to(self.embedding.weight.dtype)
         if self.mask_fusion is not None and mask is not None:
+            mask = mask.to(pixel_values.dtype)
             mask = pad_to_multiple(mask, self.config.size_multiple).expand_as(pixel_values)
             pixel_values = self.mask_fusion(torch.cat([pixel_values, mask], dim=1))
         residual = x = self.embedding(pixel_values)

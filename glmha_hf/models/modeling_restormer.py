@@ -136,7 +136,7 @@ class RestormerForImageRestoration(ChannelAttentionModel):
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
     ) -> Tensor:
-        embedded = x = self.embedding(pixel_values)
+        embedded = x = self.embedding(pixel_values.to(self.embedding.weight.dtype))
         recorder.level(x)
         skips: list[Tensor] = []
         for blocks, downsample in zip(self.encoder, self.downsamples, strict=True):

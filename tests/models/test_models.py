@@ -326,3 +326,23 @@ def test_labels_are_the_second_argument_of_every_model():
         pictures = inputs.pop("pixel_values")
         labels = torch.rand(1, model.config.out_channels, 8, 8)
         assert model(pictures, labels, **inputs).loss is not None
+
+
+@pytest.mark.parametrize("form", SMALL_CONFIGS)
+def test_narrow_weights_take_wide_inputs(form):
+    model = small_model(form).to(torch.bfloat16).eval()
+    inputs = random_inputs(model, 16, 24)
+    wide = {name: values.float() for name, values in inputs.items()}
+    narrow = {name: values.to(torch.bfloat16) for name, values in inputs.items()}
+    with torch.no_grad():
+        output, reference = (model(**each).reconstruction for each in (wide, narrow))
+    assert reference.dtype == torch.bfloat16
+    torch.testing.assert_close(output.to(torch.bfloat16), reference, rtol=0.05, atol=0.05)
+
+
+def test_what_is_added_to_a_wide_input_keeps_its_precision():
+    model = small_model("restormer").to(torch.bfloat16).eval()
+    torch.nn.init.zeros_(model.output.weight)
+    picture = torch.rand(1, 3, 16, 24)
+    with torch.no_grad():
+        assert torch.equal(model(picture).reconstruction, picture)
