@@ -81,7 +81,7 @@ def dataset_card(
         task=task,
         doing=_DOING[task],
         licence=licence,
-        licence_tag=_licence_tag(licence),
+        licence_tag=licence_tag(licence),
         data_files="\n".join(files),
         counts="\n".join(f"| {split} | {count} |" for split, count in rows.items()),
         source=source,
@@ -91,7 +91,7 @@ def dataset_card(
     )
 
 
-def _licence_tag(licence: str) -> str:
+def licence_tag(licence: str) -> str:
     """The Hub accepts identifiers only; anything told in words counts as `other`."""
     tag = licence.lower()
     known = tag.startswith(("cc", "apache-", "mit", "gpl-", "lgpl-", "bsd")) and " " not in tag

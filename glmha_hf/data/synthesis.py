@@ -6,12 +6,12 @@ import hashlib
 import io
 import json
 import multiprocessing
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -20,16 +20,16 @@ from glmha_hf.data.card import dataset_card
 from glmha_hf.data.checks import DatasetError
 from glmha_hf.data.degradations import DEGRADATIONS, Degradation
 from glmha_hf.data.degradations.base import from_eight_bit, to_eight_bit
-from glmha_hf.data.pictures import PictureError, Pixels, list_pictures, read_picture
+from glmha_hf.data.pictures import Pixels, list_pictures, read_picture
+from glmha_hf.files import replaced_file
 
-# A task of another kind (a spectral cube from a picture, say) needs only a degradation here and
-# its own columns in `write_shard`.
 TASKS: dict[str, str] = {
     "derain": "rain",
     "deblur": "motion_blur",
     "denoise": "gaussian_noise",
 }
 RECIPE_FILE = "provenance.json"
+Job = TypeVar("Job")
 
 
 @dataclass(frozen=True)
@@ -106,16 +106,15 @@ def synthesize(
     files = list_pictures(pictures)
     if not files:
         raise DatasetError(f"there are no pictures in {pictures}")
-    _agree_with_earlier_run(output, recipe, files, root=pictures)
+    agree_with_earlier_run(output, asdict(recipe), files, root=pictures)
     shards = plan_shards(files, output, recipe, root=pictures)
-    missing = [shard for shard in shards if not shard.path.exists()]
-    done = len(shards) - len(missing)
-    if progress is not None:
-        progress(done, len(shards))
-    for _ in _write_all(missing, recipe, processes):
-        done += 1
-        if progress is not None:
-            progress(done, len(shards))
+    run_all(
+        shards,
+        partial(write_shard, recipe=recipe),
+        done=lambda shard: shard.path.exists(),
+        processes=processes,
+        progress=progress,
+    )
     counts = {split: sum(len(s.rows) for s in shards if _split(s) == split) for split in SPLITS}
     rows = {split: count for split, count in counts.items() if count}
     degradation: Any = recipe.degradation()
@@ -200,30 +199,49 @@ def _png(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def _write_all(shards: list[Shard], recipe: Recipe, processes: int) -> Iterator[None]:
-    if processes == 1 or len(shards) <= 1:
-        for shard in shards:
-            write_shard(shard, recipe)
-            yield
+def run_all(
+    jobs: Sequence[Job],
+    work: Callable[[Job], None],
+    *,
+    done: Callable[[Job], bool],
+    processes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Do what is not done yet, here or in several processes, and say how far it is."""
+    missing = [job for job in jobs if not done(job)]
+    finished = len(jobs) - len(missing)
+    if progress is not None:
+        progress(finished, len(jobs))
+    for _ in _each(missing, work, processes):
+        finished += 1
+        if progress is not None:
+            progress(finished, len(jobs))
+
+
+def _each(jobs: Sequence[Job], work: Callable[[Job], None], processes: int) -> Iterator[None]:
+    if processes == 1 or len(jobs) <= 1:
+        yield from map(work, jobs)
         return
     # A fresh interpreter per process: forking after torch has started threads can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures = [pool.submit(write_shard, shard, recipe) for shard in shards]
+        futures = [pool.submit(work, job) for job in jobs]
         try:
             for future in as_completed(futures):
                 yield future.result()
-        except (PictureError, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt):
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _agree_with_earlier_run(output: Path, recipe: Recipe, files: list[Path], *, root: Path) -> None:
+def agree_with_earlier_run(
+    output: Path, settings: dict[str, Any], files: list[Path], *, root: Path
+) -> None:
     """Record what this dataset is made of, or refuse to mix it with something else."""
     record = output / RECIPE_FILE
     listing = "\n".join(f"{path.relative_to(root)} {path.stat().st_size}" for path in files)
     now = {
-        **asdict(recipe),
+        **settings,
         "pictures": len(files),
         "listing_sha256": hashlib.sha256(listing.encode()).hexdigest(),
     }
@@ -243,14 +261,8 @@ def _agree_with_earlier_run(output: Path, recipe: Recipe, files: list[Path], *, 
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside the place and rename, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replaced_file(path) as unfinished:
         unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _split(shard: Shard) -> str:

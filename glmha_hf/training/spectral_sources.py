@@ -111,8 +111,9 @@ def train_on_cassi(recipe: DataRecipe, largest_patch: int, seed: int) -> CassiPa
     folder = _training_folder(recipe)
     scenes = _cassi_scenes(folder, recipe.mask)
     unpacked = Path(recipe.unpacked) if recipe.unpacked else folder / "unpacked"
+    files = published_scenes(scenes.files) if folder.name == CAVE_FOLDER else scenes.files
     patches = CassiPatches(
-        UnpackedScenes(published_scenes(scenes.files), unpacked),
+        UnpackedScenes(files, unpacked),
         scenes.system,
         mask_form=recipe.mask_form or "shifted",
         augment=recipe.augment,

@@ -166,7 +166,7 @@ class TestCommand:
         done = self.run("denoise", clean_folder, output, "--source", "test", "--set", "sigma=15")
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == str(output)
-        assert "1/1 shards" in done.stderr
+        assert "1/1 files" in done.stderr
         assert json.loads((output / "provenance.json").read_text())["parameters"] == {"sigma": 15}
 
     def test_errors_are_one_line_with_code_2(self, tmp_path):

@@ -1,0 +1,1 @@
+"""Hyperspectral scenes out of photographs: measured materials under measured light."""
