@@ -1,0 +1,52 @@
+"""Pictures and a spectral scene to try the page with; LICENCES.md names their authors."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...analysis.spectra import interpolation
+from ...data.cassi import CassiSystem
+from ...data.cube_formats import SpectralCube
+from ...data.spectral_sets import CASSI_WAVELENGTHS, NTIRE_WAVELENGTHS
+
+FOLDER = Path(__file__).parent
+# File name here: the photograph it is scaled from.
+PICTURES = {
+    "bridge.jpg": "desktop-Bridge_by_Sander_Klootwijk.jpg",
+    "dragonfly.jpg": "desktop-Dragonfly_by_Bolly.jpg",
+    "seeding.jpg": "desktop-seeding_by_Clements_Engelhardt.jpg",
+    "aitzgorri.jpg": "desktop-aitzgorri_by_Aitzol_Berasategi.jpg",
+    "friends.jpg": "desktop-friends_by_Aitzol_Berasategi.jpg",
+}
+SCENE = "scene.npz"
+SCENE_PICTURE = FOLDER / "scene.jpg"
+
+
+def pictures() -> list[Path]:
+    return [FOLDER / name for name in PICTURES]
+
+
+@lru_cache(1)
+def ntire_scene() -> SpectralCube:
+    """The scene in 31 bands."""
+    with np.load(FOLDER / SCENE) as stored:
+        return SpectralCube(stored["cube"].astype(np.float32) / 255, NTIRE_WAVELENGTHS)
+
+
+@lru_cache(1)
+def cassi_scene() -> SpectralCube:
+    """The same scene in CASSI's 28 bands, read between those of the other."""
+    wide = ntire_scene()
+    between = interpolation(wide.wavelengths, np.asarray(CASSI_WAVELENGTHS)).astype(np.float32)
+    return SpectralCube(np.tensordot(between, wide.values, axes=1), CASSI_WAVELENGTHS)
+
+
+def cassi_system() -> CassiSystem:
+    """A camera with a mask of random open and closed pixels, as large as the scene."""
+    H, W = cassi_scene().values.shape[1:]
+    mask = np.random.default_rng(0).random((H, W)) < 0.5
+    return CassiSystem(torch.from_numpy(mask.astype(np.float32)))

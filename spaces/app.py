@@ -1,0 +1,3 @@
+from glmha_hf.demo.app import launch
+
+launch()

@@ -1,0 +1,65 @@
+"""The folder that becomes the Space, and the command that opens the same page."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from glmha_hf.cli import demo as command
+from glmha_hf.cli import main
+
+ROOT = Path(__file__).parents[2]
+SPACE = ROOT / "spaces"
+
+
+def pins(path):
+    lines = path.read_text().splitlines()
+    return dict(line.lower().split("==") for line in lines if re.match(r"[\w-]+==", line))
+
+
+def test_requirements_are_the_tested_versions():
+    tested = pins(ROOT / "constraints.txt")
+    wanted = pins(SPACE / "requirements.txt")
+    first = pins(SPACE / "pre-requirements.txt")
+    assert first == {"torch": wanted["torch"]}
+    assert {name: tested.get(name) for name in wanted} == wanted
+
+
+def test_the_card_names_the_version_that_is_installed():
+    front_matter = (SPACE / "README.md").read_text().split("---")[1]
+    assert "sdk: gradio" in front_matter
+    assert f"sdk_version: {pins(SPACE / 'requirements.txt')['gradio']}" in front_matter
+    assert "app_file: app.py" in front_matter
+    description = re.search(r"short_description: (.*)", front_matter)[1]
+    assert len(description) <= 60
+
+
+def test_the_space_is_put_together_whole(tmp_path):
+    push = runpy.run_path(str(SPACE / "push.py"))
+    folder = push["assemble"](tmp_path / "space")
+    held = {path.name for path in folder.iterdir()}
+    requirements = {"requirements.txt", "pre-requirements.txt"}
+    assert held == {"app.py", "README.md", "LICENSE", "glmha_hf", *requirements}
+    assert (folder / "glmha_hf" / "demo" / "examples" / "LICENCES.md").is_file()
+    assert not list(folder.rglob("__pycache__"))
+
+
+def test_a_space_is_not_put_over_another_folder(tmp_path, capsys):
+    push = runpy.run_path(str(SPACE / "push.py"))
+    assert push["main"](["--folder", str(tmp_path)]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["0", "70000"])
+def test_a_bad_port_is_told(port, capsys, monkeypatch):
+    monkeypatch.setattr(command, "_has", lambda name: True)
+    assert main(["demo", "--port", port]) == 2
+    assert "--port is a number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_told(capsys, monkeypatch):
+    monkeypatch.setattr(command, "_has", lambda name: name != "gradio")
+    assert main(["demo"]) == 2
+    told = "the demo needs gradio: pip install 'glmha-hf[demo,spectral]'"
+    assert told in capsys.readouterr().err
