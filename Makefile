@@ -5,12 +5,21 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test slow check clean
+.PHONY: demo space space-push screenshots test slow check clean
 
-demo: $(VENV)/installed  ## what a published checkpoint becomes, and what attention costs
+demo: $(VENV)/installed  ## takes the rain out of a picture, by weights that ship
 	$(BIN)/glmha info
-	$(BIN)/glmha profile restormer
-	$(BIN)/glmha profile restormer attention=glmha
+	$(BIN)/glmha restore docs/pictures/rainy.jpg -m glmha-restormer-derain -o restored.png \
+		--compare before-after.png --overwrite
+
+space: $(VENV)/installed-demo  ## the page in the browser, on this machine
+	$(BIN)/glmha demo
+
+space-push: $(VENV)/installed-demo  ## the same page as a Space: make space-push SPACE=owner/name
+	$(BIN)/python spaces/push.py $(SPACE)
+
+screenshots: $(VENV)/installed-dev  ## the README's pictures of the page
+	$(BIN)/python spaces/screenshots.py
 
 test: $(VENV)/installed-dev  ## the test suite
 	$(BIN)/python -m pytest
@@ -26,6 +35,10 @@ check: $(VENV)/installed-dev  ## lint, format and types, as CI does
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -e .
+	touch $@
+
+$(VENV)/installed-demo: $(VENV)/installed
+	$(BIN)/pip install -q -e ".[demo,spectral]"
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -67,6 +67,7 @@ def store(trained: Path, model: ZooModel) -> None:
         if not all(weight.isfinite().all() for weight in halved.values()):
             raise ValueError(f"{trained} has weights too large for float16")
         save_file(halved, unfinished / WEIGHT_FILE, metadata={"format": "pt"})
+        (unfinished / WEIGHT_FILE).chmod(0o644)  # safetensors writes for the owner alone
 
 
 def score(model: ZooModel, data: Path, limit: int | None) -> None:
