@@ -129,6 +129,22 @@ class TestRestore:
         after = [part.bounding_box() for part in parts]
         assert before == during == after
 
+    def test_progress_is_shown_and_stop_frees_the_page(self, visit, tmp_path):
+        page = visit()
+        chooser = page.locator("input[type=file]").first
+        chooser.set_input_files(save_picture(tmp_path / "large.jpg", 3000, 3600))
+        page.get_by_role("button", name="Remove Image").first.wait_for()
+        press(page, "Restore")
+        progress = page.get_by_text("Restoring", exact=False).first
+        progress.wait_for()
+        press(page, "Stop")
+        progress.wait_for(state="hidden")
+        page.get_by_role("button", name="Remove Image").first.click()
+        chooser.set_input_files(save_picture(tmp_path / "small.png"))
+        page.get_by_role("button", name="Remove Image").first.wait_for()
+        press(page, "Restore")
+        assert wait_for_fact(page, "Picture") == "56 × 40"
+
     def test_the_task_brings_its_models(self, visit):
         page = visit()
         page.get_by_label("Noise", exact=True).check()
