@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
+from gradio.route_utils import delete_files_created_by_app
 
 from ..cpu import keep_pages
 from ..hub.zoo import ZOO
@@ -95,7 +97,10 @@ def launch(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_pages()
     disable_progress_bar()
-    return build_app().launch(
+    app = build_app()
+    # Gradio's own shutdown gives up where a browser still holds its connection.
+    atexit.register(delete_files_created_by_app, app, None)
+    return app.launch(
         server_name=host,
         server_port=port,
         max_file_size=MAX_FILE_SIZE,

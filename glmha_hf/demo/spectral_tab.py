@@ -188,8 +188,12 @@ def build_spectral_tab() -> None:
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
     private: dict[str, Any] = {"api_visibility": "private", **quiet}
-    to_view = {"fn": view, "inputs": [cube, shown, wavelength, pixels], "outputs": image}
-    to_plot = {"fn": spectra, "inputs": [cube, truth, pixels], "outputs": plot}
+    to_view: dict[str, Any] = {
+        "fn": view,
+        "inputs": [cube, shown, wavelength, pixels],
+        "outputs": image,
+    }
+    to_plot: dict[str, Any] = {"fn": spectra, "inputs": [cube, truth, pixels], "outputs": plot}
     kind.input(choose_kind, kind, [model, from_picture, from_snapshot, go], **private)
     gallery.click(lambda: str(examples.SCENE_PICTURE), None, picture, **private)
     running = go.click(
