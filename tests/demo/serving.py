@@ -56,7 +56,7 @@ def served(weights, folder):
         yield Server(address, process.pid, uploads)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def _wait(address, process, log):
