@@ -15,6 +15,8 @@ from glmha_hf import (
 from glmha_hf.demo import models
 from glmha_hf.hub import zoo
 
+from ..hub.conftest import hub  # noqa: F401
+
 
 def save_small_models(folder):
     """Two derainers, a denoiser and a spectral model, with random weights."""

@@ -9,6 +9,8 @@ import pytest
 from glmha_hf.cli import demo as command
 from glmha_hf.cli import main
 
+from ..hub.loopback import OWNER
+
 ROOT = Path(__file__).parents[2]
 SPACE = ROOT / "spaces"
 
@@ -49,6 +51,37 @@ def test_a_space_is_not_put_over_another_folder(tmp_path, capsys):
     push = runpy.run_path(str(SPACE / "push.py"))
     assert push["main"](["--folder", str(tmp_path)]) == 2
     assert "exists" in capsys.readouterr().err
+
+
+class TestPush:
+    @pytest.fixture
+    def push(self, monkeypatch):
+        """The script, with a small Space in the place of the whole package."""
+        functions = runpy.run_path(str(SPACE / "push.py"))
+
+        def assemble(folder):
+            (folder / "glmha_hf").mkdir(parents=True)
+            (folder / "app.py").write_bytes((SPACE / "app.py").read_bytes())
+            (folder / "glmha_hf" / "weights.safetensors").write_bytes(bytes(range(256)) * 8)
+            return folder
+
+        monkeypatch.setitem(functions["main"].__globals__, "assemble", assemble)
+        return functions["main"]
+
+    def test_the_space_is_created_filled_and_filled_again(self, push, hub, capsys):
+        name = f"{OWNER}/demo"
+        for _ in range(2):
+            assert push([name]) == 0
+            assert capsys.readouterr().out.strip() == f"{hub.url}/spaces/{name}"
+            space = hub.repositories["spaces", name]
+            assert hub.files(space) == {"app.py", "glmha_hf/weights.safetensors"}
+        assert hub.read(space, "app.py") == (SPACE / "app.py").read_bytes()
+
+    def test_a_refusal_is_one_line(self, push, hub, capsys):
+        assert push(["somebody-else/demo"]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("push: somebody-else/demo: the token does not permit this")
+        assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize("port", ["0", "70000"])
