@@ -36,7 +36,7 @@ from glmha_hf.training.records import Records
 from glmha_hf.training.schedules import LearningRate
 from glmha_hf.training.signals import StopRequest
 from glmha_hf.training.sources import open_training
-from glmha_hf.training.start import build_model, build_optimizer, compile_blocks
+from glmha_hf.training.start import build_model, build_optimizer
 from glmha_hf.training.streaming import open_batches
 from glmha_hf.training.validation import Validation
 
@@ -78,8 +78,6 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
     learning_rate = LearningRate(recipe.learning_rate, iterations=recipe.iterations)
 
     model = build_model(recipe)
-    if settings.compile:
-        compile_blocks(model)
     model, optimizer = accelerator.prepare(model, build_optimizer(recipe, model))
     ema = MovingAverage(model, decay=settings.ema) if settings.ema else None
     progress = Progress()

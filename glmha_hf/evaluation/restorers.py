@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..hub.pull import model_folder
-from ..inference.network import input_dtype
+from ..inference.exported import takes_mask
+from ..inference.network import input_dtype, load_network, load_processor
+from ..models.modeling_base import ChannelAttentionModel
 from .baselines import Baseline
 from .sets import Sample, TestSet, degraded_input, digest
 
@@ -56,11 +57,6 @@ class ModelRestorer:
         return self.config.in_channels == self.config.out_channels == 1
 
     @property
-    def takes_mask(self) -> bool:
-        masked_mst = getattr(self.config, "guidance", None) == "mask"
-        return masked_mst or bool(getattr(self.config, "mask_input", False))
-
-    @property
     def facts(self) -> dict[str, Any]:
         """What tells the model's row in a table of the paper."""
         reduction = self.config.kv_reduction
@@ -77,13 +73,14 @@ class ModelRestorer:
     def require_fit(self, test_set: TestSet) -> None:
         """Refuse a set of another kind before anything runs."""
         takes, gives = self.config.in_channels, self.config.out_channels
+        masked = takes_mask(self.config)
         wanted = {
-            "picture": not self.takes_mask and takes == gives and takes in (1, 3),
-            "rgb": not self.takes_mask and takes == 3 and gives > 3,
-            "snapshot": self.takes_mask,
+            "picture": not masked and takes == gives and takes in (1, 3),
+            "rgb": not masked and takes == 3 and gives > 3,
+            "snapshot": masked,
         }
         if not wanted[test_set.input_kind]:
-            model = f"{takes} channels{' and a mask' if self.takes_mask else ''} to {gives}"
+            model = f"{takes} channels{' and a mask' if masked else ''} to {gives}"
             needs = {
                 "picture": "pictures to pictures",
                 "rgb": "3 channels to the bands of a cube",
@@ -118,25 +115,11 @@ def load_restorer(
     """`input`, or a folder, a zoo name or a Hub id."""
     if name == INPUT:
         return InputRestorer()
-    from transformers import AutoModelForImageToImage
-
-    import glmha_hf  # noqa: F401 - makes the Auto classes know the zoo
-
-    folder = model_folder(name)
-    model = AutoModelForImageToImage.from_pretrained(folder, dtype=dtype)
-    label = folder.resolve().name if Path(name).is_dir() else name
-    return ModelRestorer(model, _processor(folder, model.config), name=label, device=device)
-
-
-def _processor(folder: Path, config: Any) -> Any:
-    """The folder's own processor, or the usual one of its architecture where it has none."""
-    from transformers import AutoImageProcessor
-
-    if not (folder / "preprocessor_config.json").is_file():
-        from ..convert.conversion import processor_for
-
-        return processor_for(config)
-    return AutoImageProcessor.from_pretrained(folder)
+    model = load_network(name, dtype=dtype, device=device)
+    if not isinstance(model, ChannelAttentionModel):
+        raise ValueError(f"{name} is an exported model: score the one that it was made from")
+    label = Path(name).resolve().name if Path(name).is_dir() else name
+    return ModelRestorer(model, load_processor(name, model), name=label, device=device)
 
 
 def fingerprint(model: Any, processor: Any, device: str) -> str:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_model(recipe: Recipe) -> ChannelAttentionModel:
-    """Built from the seed, filled from `init_from` where tensors fit, frozen as told."""
+    """From the seed, filled from `init_from` where tensors fit; frozen and compiled as told."""
     torch.manual_seed(recipe.seed)
     source = None
     if recipe.init_from is not None:
@@ -35,6 +35,8 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
     freeze(model, recipe.freeze)
     if recipe.run.gradient_checkpointing:
         model.gradient_checkpointing_enable()
+    if recipe.run.compile:
+        compile_blocks(model)
     layout = torch.channels_last if recipe.run.channels_last else torch.preserve_format
     return model.to(dtype=torch.float32, memory_format=layout)
 
