@@ -2,14 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..inference.files import Job
-from ..inference.processes import rank
-from .running import add_running_arguments, positive, run_shared, say
+from .running import add_running_arguments, positive, progress_bar, run_files
 
 if TYPE_CHECKING:
     from ..data.cube_formats import SpectralCube
@@ -80,28 +78,21 @@ def run(arguments: argparse.Namespace) -> int:
     from ..inference.cube_jobs import plan_cubes
 
     snapshots = _takes_snapshots(arguments)
-    failures: list[str] = []
-
-    def report(line: str) -> None:
-        failures.append(line)
-        say(f"glmha reconstruct: {line}")
-
-    jobs = plan_cubes(
-        arguments.inputs,
-        output=arguments.output,
-        format=arguments.format,
-        snapshots=snapshots,
-        mask=arguments.mask,
-        recursive=arguments.recursive,
-        report=report if rank() == 0 else failures.append,
+    _, status = run_files(
+        arguments,
+        lambda report: plan_cubes(
+            arguments.inputs,
+            output=arguments.output,
+            format=arguments.format,
+            snapshots=snapshots,
+            mask=arguments.mask,
+            recursive=arguments.recursive,
+            report=report,
+        ),
+        lambda mine: _reconstruct_jobs(mine, arguments, snapshots),
+        made="reconstructed",
     )
-    unlisted = len(failures)
-    open_jobs = [job for job in jobs if arguments.overwrite or not job.target.exists()]
-    made, failed = run_shared(open_jobs, lambda mine: _reconstruct_jobs(mine, arguments, snapshots))
-    if rank() == 0 and not arguments.quiet:
-        done = len(jobs) - len(open_jobs)
-        say(f"{made} reconstructed, {done} done before, {failed + unlisted} failed")
-    return 1 if failed + unlisted else 0
+    return status
 
 
 def _takes_snapshots(arguments: argparse.Namespace) -> bool:
@@ -133,7 +124,10 @@ def _takes_snapshots(arguments: argparse.Namespace) -> bool:
 def _reconstruct_jobs(
     jobs: Sequence[Job], arguments: argparse.Namespace, snapshots: bool
 ) -> "Tally":
-    with _progress_bar(len(jobs), quiet=arguments.quiet or rank() > 0) as bar:
+    count = len(jobs)
+    with progress_bar(
+        lambda: count, quiet=arguments.quiet, bar_format=BAR_FORMAT, unit="cubes"
+    ) as bar:
         return _cube_run(arguments, bar, snapshots).run(jobs)
 
 
@@ -187,15 +181,6 @@ def _reconstructor(arguments: argparse.Namespace, snapshots: bool) -> "Reconstru
         arguments.mask, bands=processor.bands, step=processor.dispersion_step, **reading
     )
     return cubes.SnapshotReconstructor(restorer=restorer, reader=reader)
-
-
-@contextmanager
-def _progress_bar(total: int, *, quiet: bool) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    hidden = quiet or not sys.stderr.isatty()
-    with tqdm(total=total, file=sys.stderr, disable=hidden, bar_format=BAR_FORMAT) as bar:
-        yield bar
 
 
 def exposure(text: str) -> Any:

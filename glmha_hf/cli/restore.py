@@ -3,14 +3,13 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..inference.files import Job, plan_jobs
 from ..inference.processes import rank, world_size
-from .running import add_running_arguments, run_shared, say
+from .running import add_running_arguments, progress_bar, run_files
 
 if TYPE_CHECKING:
     from ..inference.folder import FolderRun, Tally
@@ -54,34 +53,29 @@ def run(arguments: argparse.Namespace) -> int:
     model_folder(arguments.model)
     if STREAM in (*arguments.inputs, arguments.output):
         return _restore_stream(arguments)
-    failures: list[str] = []
-
-    def report(line: str) -> None:
-        failures.append(line)
-        say(f"glmha restore: {line}")
-
-    jobs = plan_jobs(
-        arguments.inputs,
-        output=arguments.output,
-        suffix=arguments.suffix,
-        recursive=arguments.recursive,
-        overwrite=arguments.overwrite,
-        report=report if rank() == 0 else failures.append,
+    jobs, status = run_files(
+        arguments,
+        lambda report: plan_jobs(
+            arguments.inputs,
+            output=arguments.output,
+            suffix=arguments.suffix,
+            recursive=arguments.recursive,
+            overwrite=arguments.overwrite,
+            report=report,
+        ),
+        lambda mine: _restore_jobs(mine, arguments),
+        made="restored",
     )
-    unlisted = len(failures)
-    open_jobs = [job for job in jobs if arguments.overwrite or not job.target.exists()]
-    restored, failed = run_shared(open_jobs, lambda mine: _restore_jobs(mine, arguments))
-    if rank() == 0:
-        if arguments.compare and any(job.target.exists() for job in jobs):
-            _write_sheet(jobs, arguments.compare)
-        if not arguments.quiet:
-            done = len(jobs) - len(open_jobs)
-            say(f"{restored} restored, {done} done before, {failed + unlisted} failed")
-    return 1 if failed + unlisted else 0
+    if rank() == 0 and arguments.compare and any(job.target.exists() for job in jobs):
+        _write_sheet(jobs, arguments.compare)
+    return status
 
 
 def _restore_jobs(jobs: Sequence[Job], arguments: argparse.Namespace) -> "Tally":
-    with _progress_bar(jobs, quiet=arguments.quiet or rank() > 0) as bar:
+    def megapixels() -> float:
+        return sum(map(_megapixels, jobs))
+
+    with progress_bar(megapixels, quiet=arguments.quiet, bar_format=BAR_FORMAT, unit="MP") as bar:
         return _folder_run(arguments, bar).run(jobs)
 
 
@@ -141,19 +135,6 @@ def _write_sheet(jobs: Sequence[Job], path: Path) -> None:
     sheet = comparison_sheet(jobs)
     with replaced_file(path) as unfinished:
         sheet.save(unfinished, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
-
-
-@contextmanager
-def _progress_bar(jobs: Sequence[Job], *, quiet: bool) -> Iterator[Any]:
-    """Megapixels done and to come on standard error, where a person is looking."""
-    from tqdm import tqdm
-
-    hidden = quiet or not sys.stderr.isatty()
-    total = None if hidden else sum(map(_megapixels, jobs))
-    with tqdm(
-        total=total, unit="MP", file=sys.stderr, disable=hidden, bar_format=BAR_FORMAT
-    ) as bar:
-        yield bar
 
 
 def _megapixels(job: Job) -> float:

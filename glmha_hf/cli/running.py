@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ..inference.files import Job
-from ..inference.processes import Meeting, share
+from ..inference.processes import Meeting, rank, share
 
 if TYPE_CHECKING:
     from ..inference.folder import Tally
@@ -38,6 +39,52 @@ def add_running_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"refuse larger pictures (default: {MAX_PIXELS:,})",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="errors only")
+
+
+def run_files(
+    arguments: argparse.Namespace,
+    plan: Callable[[Callable[[str], object]], list[Job]],
+    run: "Callable[[list[Job]], Tally]",
+    *,
+    made: str,
+) -> tuple[list[Job], int]:
+    """All jobs but those done before, shared among the processes; the jobs and the exit status.
+
+    `plan` is given what to tell of inputs that are no job; `made` is the word for what was done.
+    """
+    failures: list[str] = []
+
+    def report(line: str) -> None:
+        failures.append(line)
+        if rank() == 0:
+            say(f"glmha {arguments.command}: {line}")
+
+    jobs = plan(report)
+    unlisted = len(failures)
+    open_jobs = [job for job in jobs if arguments.overwrite or not job.target.exists()]
+    done, failed = run_shared(open_jobs, run)
+    if rank() == 0 and not arguments.quiet:
+        before = len(jobs) - len(open_jobs)
+        say(f"{done} {made}, {before} done before, {failed + unlisted} failed")
+    return jobs, 1 if failed + unlisted else 0
+
+
+@contextmanager
+def progress_bar(
+    total: Callable[[], float], *, quiet: bool, bar_format: str, unit: str
+) -> Iterator[Any]:
+    """On standard error, where a person is looking; only there is the total counted."""
+    from tqdm import tqdm
+
+    hidden = quiet or rank() > 0 or not sys.stderr.isatty()
+    with tqdm(
+        total=None if hidden else total(),
+        unit=unit,
+        file=sys.stderr,
+        disable=hidden,
+        bar_format=bar_format,
+    ) as bar:
+        yield bar
 
 
 def run_shared(jobs: Sequence[Job], run: "Callable[[list[Job]], Tally]") -> tuple[int, int]:
