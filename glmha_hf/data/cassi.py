@@ -96,12 +96,14 @@ class CassiSystem:
     def from_file(cls, path: Path | str, *, bands: int = 28, step: int = 2) -> CassiSystem:
         return cls(load_mask(path), bands=bands, step=step)
 
-    def crop(self, rows: int, columns: int) -> CassiSystem:
-        """The upper left part of the mask, for scenes smaller than it."""
+    def crop(self, rows: int, columns: int, *, corner: tuple[int, int] = (0, 0)) -> CassiSystem:
+        """The part of the mask from `corner` on, for scenes smaller than it."""
         H, W = self.mask.shape
-        if rows > H or columns > W:
+        top, left = corner
+        if top + rows > H or left + columns > W:
             raise ValueError(f"the mask is {H}×{W}, too small for a {rows}×{columns} scene")
-        return CassiSystem(self.mask[:rows, :columns], bands=self.bands, step=self.step)
+        mask = self.mask[top : top + rows, left : left + columns]
+        return CassiSystem(mask, bands=self.bands, step=self.step)
 
     def measure(self, cube: Tensor) -> Tensor:
         if cube.shape[-3] != self.bands:

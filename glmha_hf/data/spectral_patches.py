@@ -168,6 +168,8 @@ class CassiPatches(ScenePatches):
     Every patch is with equal odds a plain window of its scene, in one of the eight symmetries, or
     a splice: four windows of half the side, from four scenes drawn anew, put together as they are.
     The published batches of five have two and three of them. Without `augment` all are plain.
+    The published patches are as large as the mask. A smaller one is measured through a window of
+    it drawn anew, and carries that window, so that a model meets the whole mask.
     """
 
     def __init__(
@@ -195,12 +197,21 @@ class CassiPatches(ScenePatches):
         plain = not self.augment or rng.random() < 0.5
         cube = (self._window if plain else self._splice)(number, patch_size, rng)
         labels = as_turned_tensor(cube, self._turned(rng) if plain else 0)
-        system = self.system.crop(patch_size, patch_size)
-        return {"pixel_values": system.model_input(system.measure(labels)), "labels": labels}
+        corner = _corner(self.system.mask.shape, patch_size, stride=1, rng=rng)
+        system = self.system.crop(patch_size, patch_size, corner=corner)
+        sample = {"pixel_values": system.model_input(system.measure(labels)), "labels": labels}
+        if not self._takes_whole_mask(patch_size):
+            sample["mask"] = model_mask(system, self.mask_form)[0]
+        return sample
 
     def constant_inputs(self, patch_size: int) -> dict[str, Tensor]:
-        """The mask, 1×28×H×W or wider: the same for every patch, so no batch has to carry it."""
-        return {"mask": model_mask(self.system.crop(patch_size, patch_size), self.mask_form)}
+        """The mask, 1×28×H×W or wider, where every patch has the same: no batch carries it."""
+        if not self._takes_whole_mask(patch_size):
+            return {}
+        return {"mask": model_mask(self.system, self.mask_form)}
+
+    def _takes_whole_mask(self, patch_size: int) -> bool:
+        return self.system.mask.shape == (patch_size, patch_size)
 
     def problem(self, number: int, patch_size: int) -> str | None:
         try:

@@ -256,6 +256,24 @@ class TestCassiPatches:
         assert constants.keys() == {"mask"}
         torch.testing.assert_close(constants["mask"], expected["mask"], rtol=0, atol=0)
 
+    @pytest.mark.parametrize("form", ["shifted", "plain"])
+    def test_smaller_patches_carry_their_window_of_the_mask(self, cave, form: str) -> None:
+        root, _ = cave
+        patches = cassi_patches(root, mask_form=form)
+        assert patches.constant_inputs(16) == {}
+        corners = set()
+        for epoch in range(12):
+            sample = patches[PatchRequest(epoch, 0, 16)]
+            seen = sample["mask"][0, :, :16]  # band 0 is where the mask is
+            [corner] = find(seen[None].numpy(), patches.system.mask[None].numpy())
+            corners.add(corner)
+            mask = patches.system.crop(16, 16, corner=corner).mask
+            snapshot = patches.system.crop(16, 16, corner=corner).measure(sample["labels"])
+            expected = SnapshotProcessor(mask_form=form)(snapshot, mask=mask)
+            torch.testing.assert_close(sample["pixel_values"], expected["pixel_values"][0])
+            torch.testing.assert_close(sample["mask"], expected["mask"][0], rtol=0, atol=0)
+        assert len(corners) > 6
+
     def test_what_cannot_be_cut_is_refused(self, cave, tmp_path: Path) -> None:
         root, _ = cave
         patches = cassi_patches(root, tmp_path)
@@ -302,6 +320,7 @@ class TestBoth:
     def test_shapes_and_numbers_outside(self, build) -> None:
         patches = build()
         sample = patches[0]
+        assert sample.pop("mask", torch.ones(28, 16, 70)).shape == (28, 16, 70)
         assert all(each.shape[1:] == (16, 16) for each in sample.values())
         assert all(each.dtype == torch.float32 for each in sample.values())
         with pytest.raises(IndexError, match="patch 3 of 3"):
