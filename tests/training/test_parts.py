@@ -93,6 +93,7 @@ def test_losses_against_their_formulas() -> None:
         "rmse": np.sqrt((difference**2).mean()),
         "charbonnier": np.sqrt(difference**2 + 1e-6).mean(),
         "frequency": (np.abs(spectrum.real) + np.abs(spectrum.imag)).mean() / 2,
+        "psnr": 10 * np.log10((difference**2).mean(axis=(1, 2, 3)) + 1e-6).mean(),
     }
     assert expected.keys() == LOSS_TERMS.keys()
     for name, value in expected.items():
