@@ -94,7 +94,8 @@ def _spectral(path: Path, split: str, protocol: str | None) -> list[TestSet]:
     if any(folder.is_dir() for folder in folders):
         pairs = NtirePairs(path, split=split)
         _require_matched(path, pairs.unmatched, len(pairs), "ntire2022")
-        return [NtireScenes(pairs, f"ARAD-1K {split}", protocol or "ntire2022")]
+        name = "ARAD-1K" if pairs.name(0).startswith("ARAD_1K") else path.resolve().name
+        return [NtireScenes(pairs, f"{name} {split}", protocol or "ntire2022")]
     scenes = CassiScenes(path)
     if len(scenes):
         if not scenes.mask_file.is_file():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -347,7 +348,10 @@ def _training(facts: Facts) -> str:
 
 def _data(facts: Facts) -> str:
     path = facts.folder / DATA
-    return f"## Data\n\n{path.read_text(encoding='utf-8').strip()}" if path.is_file() else ""
+    if not path.is_file():
+        return ""
+    told = path.read_text(encoding="utf-8").strip()
+    return "## Data\n\n" + re.sub(r"^(?=#+ )", "##", told, flags=re.MULTILINE)
 
 
 def _limits(facts: Facts) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +30,7 @@ from .recipe import Recipe, plain
 logger = logging.getLogger(__name__)
 MAY_CHANGE = {"resume", "output", "push_to_hub", "hub_id", "run", "description"}
 
-PROVENANCE = "PROVENANCE.md"
+PROVENANCE = ("PROVENANCE.md", "README.md")  # what tells where a folder's data come from
 """What a folder of training pictures says of itself; it goes into the card."""
 
 
@@ -69,9 +68,8 @@ class ZooFolders:
                     processor_for(config).save_pretrained(unfinished)
                     (unfinished / "recipe.yaml").write_text(portable(self.recipe).to_yaml())
                     self.record(progress, degraded, averaged=ema is not None).write(unfinished)
-                    provenance = Path(self.recipe.data.root, PROVENANCE)
-                    if provenance.is_file():
-                        shutil.copyfile(provenance, unfinished / DATA)
+                    if provenance := _provenance(self.recipe.data.root):
+                        (unfinished / DATA).write_text(provenance, encoding="utf-8")
                     place = folder.name if folder.is_absolute() else str(folder)
                     card = model_card(unfinished, title=self.recipe.name, name=place)
                     (unfinished / "README.md").write_text(card, encoding="utf-8")
@@ -115,6 +113,14 @@ class ZooFolders:
             raise PushError(f"not pushed ({error}), but {folder} is complete") from error
 
 
+def _provenance(root: str) -> str:
+    """What lies beside the data about them, without a dataset card's metadata."""
+    places = [Path(root, name) for name in PROVENANCE] if root else []
+    path = next(filter(Path.is_file, places), None)
+    text = path.read_text(encoding="utf-8") if path else ""
+    return text.split("\n---\n", 1)[-1].lstrip() if text.startswith("---\n") else text
+
+
 def _told(recipe: Recipe) -> str:
     data = recipe.data
     degraded = f", degraded by `{data.degradation}`" if data.degradation else ""
@@ -145,6 +151,11 @@ def portable(recipe: Recipe) -> Recipe:
         recipe,
         output=None,
         init_from=shorten(recipe.init_from),
+        distillation=None
+        if recipe.distillation is None
+        else dataclasses.replace(
+            recipe.distillation, teacher=shorten(recipe.distillation.teacher)
+        ),
         data=dataclasses.replace(
             recipe.data,
             root=shorten(recipe.data.root),

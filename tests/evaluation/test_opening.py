@@ -67,6 +67,16 @@ def test_arad(tmp_path):
     assert found.sample(0).target.shape == (31, 24, 20)
 
 
+def test_scenes_laid_out_as_arad_keep_their_own_name(tmp_path):
+    root = save_arad(tmp_path / "meadows")
+    for path in sorted(root.rglob("*ARAD_1K*")):
+        path.rename(path.with_name(path.name.replace("ARAD_1K", "scene")))
+    for path in root.rglob("*_list.txt"):
+        path.write_text(path.read_text().replace("ARAD_1K", "scene"))
+    (found,) = open_sets(str(root))
+    assert (found.name, len(found)) == ("meadows valid", 2)
+
+
 def test_cassi_scenes_are_measured_through_their_mask(tmp_path):
     (found,) = open_sets(str(save_cassi(tmp_path / "TSA_simu_data")))
     assert (found.name, found.protocol) == ("KAIST", "cassi")

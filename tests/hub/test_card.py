@@ -88,13 +88,13 @@ def test_size_and_cost_are_counted(folder: Path) -> None:
 def test_training_and_data_are_told(folder: Path) -> None:
     RECORD.write(folder)
     (folder / "recipe.yaml").write_text("data: {kind: clean, degradation: {name: rain}}\n")
-    (folder / "data.md").write_text("BSDS500, for non-commercial research.\n")
+    (folder / "data.md").write_text("# BSDS500\n\nFor research.\n")
     text = model_card(folder)
     assert "A small derainer." in text
     assert "| iterations | 400 of 500" in text
     assert RECORD.command in text
     assert "degradation: {name: rain}" in text
-    assert "## Data\n\nBSDS500, for non-commercial research." in text
+    assert "## Data\n\n### BSDS500\n\nFor research." in text
     assert "It has seen only what was degraded by a model of rain" in text
     assert "deraining" in metadata(text)["tags"]
 

@@ -148,9 +148,12 @@ def test_snapshots_to_bands_train_and_resume(
     recipe = tmp_path / "recipe.yaml"
     values = yaml.safe_load(cassi_recipe.read_text())
     recipe.write_text(yaml.safe_dump({**values, "model": MODELS[name]}))
+    card = Path(values["data"]["root"], "README.md")
+    card.write_text("---\nlicense: other\n---\n\n# Made-up cubes\n\nOf chance.\n")
     assert_resumes_equal(recipe, tmp_path, train, script, monkeypatch)
     folder = tmp_path / "unbroken"
     assert validations(folder)[-1].keys() >= {"psnr", "ssim", "sam"}
+    assert "## Data\n\n### Made-up cubes\n\nOf chance." in (folder / "last/README.md").read_text()
     processor = AutoImageProcessor.from_pretrained(folder / "last")
     model = AutoModelForImageToImage.from_pretrained(folder / "last").eval()
     example = validation_of(load_recipe(recipe)).examples[1]
