@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.tables import markdown_table
-from ..metrics.names import DECIMALS, TASK_OF_PROTOCOL, UNITS, format_score
+from ..metrics.model_index import index_entries, slug
+from ..metrics.names import DECIMALS, UNITS, format_score
 from .files import write_text
 from .run import Result
 
@@ -128,22 +129,12 @@ def as_csv(results: Sequence[Result]) -> str:
 
 def eval_results(results: Sequence[Result]) -> list[Any]:
     """One model's results as `huggingface_hub.EvalResult`s, for `ModelCardData(eval_results=…)`."""
-    from huggingface_hub import EvalResult
-
     return [
-        EvalResult(
-            task_type="image-to-image",
-            task_name=TASK_OF_PROTOCOL.get(result.protocol, result.protocol),
-            dataset_type=_slug(result.set),
-            dataset_name=result.set,
-            dataset_args=dict(result.settings) or None,
-            metric_type=key,
-            metric_name=f"{UNITS[key]}, protocol {result.protocol}",
-            metric_value=round(value, 6),
-        )
+        entry
         for result in results
-        for key, value in result.scores.mean().items()
-        if math.isfinite(value)
+        for entry in index_entries(
+            result.protocol, result.set, result.settings, result.scores.mean()
+        )
     ]
 
 
@@ -167,12 +158,7 @@ def write_reports(
     }
     for model in dict.fromkeys(result.model for result in results if result.facts):
         mine = [result for result in results if result.model == model]
-        files[folder / f"model-index-{_slug(model)}.yaml"] = model_index(mine)
+        files[folder / f"model-index-{slug(model)}.yaml"] = model_index(mine)
     for path, text in files.items():
         write_text(path, text)
     return list(files)
-
-
-def _slug(name: str) -> str:
-    kept = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-    return "-".join(part for part in kept.split("-") if part)
