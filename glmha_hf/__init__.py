@@ -12,6 +12,7 @@ from .registration import register_with_transformers
 if TYPE_CHECKING:
     from .analysis.complexity import profile
     from .analysis.spectra import cube_to_srgb
+    from .compression.compress import compress
     from .convert.conversion import convert_checkpoint, export_checkpoint
     from .hub.zoo import list_models, resolve
     from .inference.restoration import reconstruct, restore
@@ -39,6 +40,7 @@ _HOMES = {
     "RestormerForImageRestoration": "models.modeling_restormer",
     "SnapshotProcessor": "models.image_processing_snapshot",
     "SpectralCubeProcessor": "models.image_processing_cube",
+    "compress": "compression.compress",
     "convert_checkpoint": "convert.conversion",
     "cube_to_srgb": "analysis.spectra",
     "export_checkpoint": "convert.conversion",
@@ -60,6 +62,7 @@ __all__ = [
     "RestormerForImageRestoration",
     "SnapshotProcessor",
     "SpectralCubeProcessor",
+    "compress",
     "convert_checkpoint",
     "cube_to_srgb",
     "export_checkpoint",

@@ -30,13 +30,13 @@ from glmha_hf.training.batches import Batch
 from glmha_hf.training.checkpoint import Checkpoints, Progress
 from glmha_hf.training.ema import MovingAverage
 from glmha_hf.training.folder import PushError, ZooFolders, save_batch, write_recipe
-from glmha_hf.training.losses import Loss
+from glmha_hf.training.losses import Objective
 from glmha_hf.training.recipe import Recipe, load_recipe
 from glmha_hf.training.records import Records
 from glmha_hf.training.schedules import LearningRate
 from glmha_hf.training.signals import StopRequest
 from glmha_hf.training.sources import open_training
-from glmha_hf.training.start import build_model, build_optimizer
+from glmha_hf.training.start import build_model, build_objective, build_optimizer
 from glmha_hf.training.streaming import open_batches
 from glmha_hf.training.validation import Validation
 
@@ -50,7 +50,7 @@ class Run:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     learning_rate: LearningRate
-    loss: Loss
+    objective: Objective
     ema: MovingAverage | None
     batches: Iterable[Batch]
     validation: Validation | None
@@ -78,6 +78,7 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
     learning_rate = LearningRate(recipe.learning_rate, iterations=recipe.iterations)
 
     model = build_model(recipe)
+    objective = build_objective(recipe, model, accelerator.device)
     model, optimizer = accelerator.prepare(model, build_optimizer(recipe, model))
     ema = MovingAverage(model, decay=settings.ema) if settings.ema else None
     progress = Progress()
@@ -93,7 +94,7 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
         model=model,
         optimizer=optimizer,
         learning_rate=learning_rate,
-        loss=Loss(recipe.loss),
+        objective=objective,
         ema=ema,
         batches=open_batches(dataset, recipe, accelerator, start=progress.iteration),
         validation=validation,
@@ -119,7 +120,8 @@ def train(run: Run, stop: StopRequest) -> None:
             inputs = {key: value for key, value in piece.items() if key != "labels"}
             last = number == len(batch.pieces)
             with contextlib.nullcontext() if last else accelerator.no_sync(model):
-                part = weight * run.loss(model(**inputs).reconstruction, piece["labels"])
+                output = model(**inputs).reconstruction
+                part = weight * run.objective(output, inputs, piece.get("labels"))
                 # Gradients are averaged over the processes; this makes it their sum.
                 accelerator.backward(part * accelerator.num_processes)
             loss += part.detach()

@@ -41,7 +41,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class LevelCost:
-    """The blocks of one resolution, encoder's and decoder's together."""
+    """The blocks of one resolution, encoder's and decoder's together; or just one block."""
 
     level: int
     attention: str
@@ -49,18 +49,38 @@ class LevelCost:
     attention_cost: Cost
     feed_forward_cost: Cost
 
+    def __add__(self, other: "LevelCost") -> "LevelCost":
+        return LevelCost(
+            self.level,
+            self.attention,
+            self.blocks + other.blocks,
+            self.attention_cost + other.attention_cost,
+            self.feed_forward_cost + other.feed_forward_cost,
+        )
+
 
 @dataclass(frozen=True)
 class Profile:
+    """`blocks` are in the order in which they run; levels are counted from one."""
+
     height: int
     width: int
     total: Cost
-    levels: list[LevelCost] = field(default_factory=list)
+    blocks: list[LevelCost] = field(default_factory=list)
+
+    @property
+    def levels(self) -> list[LevelCost]:
+        """The blocks of each resolution together."""
+        levels: dict[int, LevelCost] = {}
+        for block in self.blocks:
+            known = levels.get(block.level)
+            levels[block.level] = block if known is None else known + block
+        return [levels[level] for level in sorted(levels)]
 
     @property
     def outside_blocks(self) -> Cost:
         """Embedding, norms, resampling, merging and output."""
-        inside = [level.attention_cost + level.feed_forward_cost for level in self.levels]
+        inside = [block.attention_cost + block.feed_forward_cost for block in self.blocks]
         return self.total - sum(inside, Cost())
 
 
@@ -89,29 +109,28 @@ def profile(
         parameters = sum(parameter.numel() for parameter in module.parameters())
         return Cost(parameters, macs, macs - inside // 2)
 
-    return Profile(height, width, cost("", network), _level_costs(network, cost))
+    return Profile(height, width, cost("", network), _block_costs(network, cost))
 
 
-def _level_costs(network: ChannelAttentionModel, cost) -> list[LevelCost]:
+def _block_costs(network: ChannelAttentionModel, cost) -> list[LevelCost]:
     blocks = [
         (name, block)
         for name, block in network.named_modules()
         if isinstance(block, GradientCheckpointingLayer)
     ]
-    levels: dict[int, LevelCost] = {}
     settings = network.config.block_settings()
-    for (name, block), level, attention in zip(
-        blocks, network.config.block_levels, settings, strict=True
-    ):
-        before = levels.get(level, LevelCost(level + 1, attention.name, 0, Cost(), Cost()))
-        levels[level] = LevelCost(
+    return [
+        LevelCost(
             level + 1,
             attention.name,
-            before.blocks + 1,
-            before.attention_cost + cost(f"{name}.attention", block.attention),
-            before.feed_forward_cost + cost(f"{name}.feed_forward", block.feed_forward),
+            1,
+            cost(f"{name}.attention", block.attention),
+            cost(f"{name}.feed_forward", block.feed_forward),
         )
-    return [levels[level] for level in sorted(levels)]
+        for (name, block), level, attention in zip(
+            blocks, network.config.block_levels, settings, strict=True
+        )
+    ]
 
 
 def _flops(flops: Mapping[str, Mapping], root: str, name: str) -> int:

@@ -10,6 +10,7 @@ from . import (
     bench,
     card,
     completion,
+    compress,
     convert,
     demo,
     evaluate,
@@ -25,7 +26,7 @@ from . import (
 
 COMMANDS = (
     *(restore, reconstruct, view, demo),
-    *(convert, evaluate, profile, bench, export, paper),
+    *(convert, compress, evaluate, profile, bench, export, paper),
     *(card, push, info, completion),
 )
 

@@ -1,7 +1,6 @@
 """Model cards made of facts: everything in them is read, counted or measured, nothing typed in."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any
 
 import torch
 import yaml
-from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 from PIL import Image
 
@@ -19,9 +17,11 @@ from ..analysis.complexity import Profile, profile
 from ..analysis.tables import markdown_table
 from ..convert.conversion import processor_for
 from ..files import replaced_file
-from ..metrics.names import TASK_OF_PROTOCOL, UNITS, format_score
+from ..metrics.model_index import index_entries
+from ..metrics.names import UNITS, format_score
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..registration import ZOO_CLASSES, zoo_class
+from .compressed import compression_section
 from .facts import DATA, RECIPE, TrainingRecord, finite, read_evaluation
 from .snippets import CREDIT, MADE_BY, PICTURE, snippets
 from .zoo import BACKBONES, CARD, CONFIG, WEIGHTS, ZOO, ZooModel
@@ -163,6 +163,7 @@ def model_card(
         snippets(facts.name, kind=facts.kind, has_code=facts.has_code, on_hub=bool(repository)),
         _scores(facts),
         _cost(facts),
+        compression_section(facts.folder),
         _training(facts),
         _data(facts),
         _limits(facts),
@@ -184,7 +185,6 @@ def stored_licence(folder: Path) -> str | None:
 
 
 def _metadata(facts: Facts) -> str:
-    task = TASK_OF_PROTOCOL.get(facts.protocol or "")
     purpose = "image-restoration" if facts.kind == "picture" else "spectral-reconstruction"
     tags = [purpose, *([facts.protocol] if facts.protocol else []), facts.config.model_type]
     names = dict.fromkeys(settings.name for settings in facts.config.block_settings())
@@ -196,19 +196,11 @@ def _metadata(facts: Facts) -> str:
         **({"datasets": datasets} if (datasets := _datasets(facts.folder)) else {}),
     }
     results = [
-        EvalResult(
-            task_type="image-to-image",
-            task_name=task or row["protocol"],
-            dataset_type=_slug(row["set"]),
-            dataset_name=row["set"],
-            dataset_args=row["settings"] or None,
-            metric_type=key,
-            metric_name=f"{UNITS[key]}, protocol {row['protocol']}",
-            metric_value=round(value, 6),
-        )
+        entry
         for row in facts.evaluation
-        for key, value in finite(row["means"]).items()
-        if math.isfinite(value)
+        for entry in index_entries(
+            row["protocol"], row["set"], row["settings"], finite(row["means"])
+        )
     ]
     if results:
         metadata["model-index"] = eval_results_to_model_index(facts.title, results)
@@ -390,8 +382,3 @@ CITATION = """## Citation
 GLMHA is the work of Z. Ilyas, N. Akhtar, D. Suter and S. Z. Gilani; Restormer of S. W. Zamir et al.
 (CVPR 2022); MST and MST++ of Y. Cai et al. (CVPR 2022, CVPRW 2022). Made with
 glmha-hf."""
-
-
-def _slug(name: str) -> str:
-    kept = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-    return "-".join(part for part in kept.split("-") if part)

@@ -161,7 +161,7 @@ class Batches:
 
     def _on_device(self, piece: dict[str, Tensor]) -> dict[str, Tensor]:
         """With what every patch of this size has in common, such as a coded aperture."""
-        patch = piece["labels"].shape[-1]
+        patch = piece["pixel_values"].shape[-1]
         if patch not in self.constants:
             told = getattr(self.dataset, "constant_inputs", None)
             common: dict[str, Tensor] = told(patch) if told else {}

@@ -153,9 +153,7 @@ def portable(recipe: Recipe) -> Recipe:
         init_from=shorten(recipe.init_from),
         distillation=None
         if recipe.distillation is None
-        else dataclasses.replace(
-            recipe.distillation, teacher=shorten(recipe.distillation.teacher)
-        ),
+        else dataclasses.replace(recipe.distillation, teacher=shorten(recipe.distillation.teacher)),
         data=dataclasses.replace(
             recipe.data,
             root=shorten(recipe.data.root),

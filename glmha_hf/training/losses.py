@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..models.layers import LOSSES
 
@@ -47,3 +47,29 @@ class Loss:
             weight * LOSS_TERMS[name](prediction, target) for name, weight in self.weights.items()
         ]
         return torch.stack(terms).sum()
+
+
+class Objective:
+    """What a recipe minimises: its loss against the labels, and the distance to a teacher's output.
+
+    Either may be missing. The teacher is given what the model is given, without gradients.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, float], *, teacher: nn.Module | None = None, weight: float = 1.0
+    ) -> None:
+        self.loss = Loss(weights) if weights else None
+        self.teacher = teacher
+        self.weight = weight
+
+    def __call__(
+        self, reconstruction: Tensor, inputs: Mapping[str, Tensor], labels: Tensor | None
+    ) -> Tensor:
+        parts = []
+        if self.loss is not None and labels is not None:
+            parts.append(self.loss(reconstruction, labels))
+        if self.teacher is not None:
+            with torch.no_grad():
+                wanted = self.teacher(**inputs).reconstruction
+            parts.append(self.weight * LOSSES["l1"](reconstruction.float(), wanted.float()))
+        return torch.stack(parts).sum()

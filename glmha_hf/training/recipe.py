@@ -13,6 +13,9 @@ import yaml
 
 from .typed import RecipeError, build
 
+UNLABELLED = "unlabelled"
+"""The kind of data that has inputs only."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -82,6 +85,14 @@ class OptimizerRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistillationRecipe:
+    """A model whose outputs are learnt by L1, beside the labels where there are any."""
+
+    teacher: str  # zoo folder, zoo name or Hub id
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class LearningRateRecipe:
     """The rate at every iteration; formulas in `schedules.py`."""
 
@@ -117,10 +128,11 @@ class Recipe:
     data: DataRecipe
     stages: tuple[Stage, ...]
     learning_rate: LearningRateRecipe
-    loss: dict[str, float]
+    loss: dict[str, float]  # against the labels; may be empty where there is a teacher
     model: dict[str, Any] = field(default_factory=dict)  # `type` and configuration fields
     init_from: str | None = None  # zoo folder, zoo name or Hub id to start from
     freeze: tuple[str, ...] = ()  # patterns of parameter names
+    distillation: DistillationRecipe | None = None
     validation: ValidationRecipe | None = None
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     run: RunRecipe = field(default_factory=RunRecipe)
@@ -139,8 +151,10 @@ class Recipe:
 
         if not self.stages:
             raise RecipeError("a recipe needs at least one stage")
-        if not self.loss:
+        if not self.loss and self.distillation is None:
             raise RecipeError("a recipe needs at least one loss")
+        if self.loss and self.data.kind == UNLABELLED:
+            raise RecipeError("there are no labels to take a loss against: set loss={}")
         for name in self.loss:
             require_known(name, LOSS_TERMS, what="loss")
         if self.run.ema is not None and not 0 < self.run.ema < 1:
@@ -217,17 +231,22 @@ _Loader.add_implicit_resolver(
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a YAML file, change it by `dotted.key=value` overrides, and check all of it."""
     path = Path(path)
+    values = load_yaml(path)
+    values.setdefault("name", path.stem.replace("_", "-"))
+    for override in overrides:
+        apply_override(values, override)
+    return build(Recipe, values).scaled()
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The keys of a YAML file."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, Mapping):
         raise RecipeError(f"{path} holds no recipe: it must be a mapping of keys")
-    values = dict(values)
-    values.setdefault("name", path.stem.replace("_", "-"))
-    for override in overrides:
-        apply_override(values, override)
-    return build(Recipe, values).scaled()
+    return dict(values)
 
 
 def apply_override(values: dict[str, Any], override: str) -> None:

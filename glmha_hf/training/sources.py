@@ -25,9 +25,10 @@ from ..data.layouts import open_set
 from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource, open_dataset_on_disk
 from ..data.patches import PatchDataset, StreamingPatches
 from .examples import DatasetKind, Example, Examples, Where, centre, chosen, folder_of, root_of
-from .recipe import DataRecipe, Recipe, ValidationRecipe
+from .recipe import UNLABELLED, DataRecipe, Recipe, ValidationRecipe
 from .spectral_sources import train_on_cassi, train_on_ntire, validate_on_cassi, validate_on_ntire
 from .typed import RecipeError, require_known
+from .unlabelled import train_on_inputs, validate_on_inputs
 
 BENCHMARK_NOISE = "benchmark_noise"
 
@@ -205,6 +206,9 @@ DATASET_KINDS: dict[str, DatasetKind] = {
     "pairs": picture_kind("two folders of pictures that match by name", open_pairs),
     "benchmark": picture_kind(
         "a set in its usual layout, ROOT/train/Rain13K/input", open_benchmark
+    ),
+    UNLABELLED: DatasetKind(
+        "a folder of a model's inputs, to learn from a teacher", train_on_inputs, validate_on_inputs
     ),
     "hub": picture_kind("image columns of a Hugging Face dataset", open_hub),
     "ntire2022": DatasetKind(

@@ -15,6 +15,7 @@ from transformers import AutoModelForImageToImage
 from ..hub.pull import model_folder
 from ..models.modeling_base import BlockSequence, ChannelAttentionModel
 from ..registration import ZOO_CLASSES, model_class_of, zoo_class
+from .losses import Objective
 from .recipe import Recipe
 from .typed import RecipeError, require_known
 
@@ -39,6 +40,25 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
         compile_blocks(model)
     layout = torch.channels_last if recipe.run.channels_last else torch.preserve_format
     return model.to(dtype=torch.float32, memory_format=layout)
+
+
+def build_objective(
+    recipe: Recipe, model: ChannelAttentionModel, device: torch.device
+) -> Objective:
+    """The recipe's loss, with its teacher where it has one; `model` is the student."""
+    told = recipe.distillation
+    if told is None:
+        return Objective(recipe.loss)
+    teacher = AutoModelForImageToImage.from_pretrained(
+        model_folder(told.teacher), dtype=torch.float32
+    )
+    theirs, ours = (
+        f"{each.config.in_channels} channels to {each.config.out_channels}"
+        for each in (teacher, model)
+    )
+    if theirs != ours:
+        raise RecipeError(f"the teacher maps {theirs}, the student {ours}")
+    return Objective(recipe.loss, teacher=teacher.to(device).eval(), weight=told.weight)
 
 
 def build_config(recipe: Recipe, source: Any = None) -> Any:
