@@ -33,7 +33,8 @@ class MissingExtraError(ImportError, ValueError):
     """An optional library is not there; the message says how to get it."""
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+    """A figure of so many inches, and its axes row by row."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -48,7 +49,7 @@ def plot_eigenvalues(spectra: Mapping[str, Sequence[LayerSpectrum]], path: Path 
     depths = {name: sorted({s.level for s in each}) for name, each in spectra.items()}
     columns = max(map(len, depths.values()))
     with style:
-        figure, axes = _figure(len(spectra), columns, (2.9 * columns, 2.7 * len(spectra) + 0.3))
+        figure, axes = new_figure(len(spectra), columns, (2.9 * columns, 2.7 * len(spectra) + 0.3))
         for row, (name, layers) in zip(axes, spectra.items(), strict=True):
             for axis in row[len(depths[name]) :]:
                 axis.set_axis_off()
@@ -58,7 +59,7 @@ def plot_eigenvalues(spectra: Mapping[str, Sequence[LayerSpectrum]], path: Path 
                 title = f"{name}: bottleneck" if bottom else f"{name}: level {level + 1}"
                 _plot_level(axis, blocks, title)
             row[0].set_ylabel("cumulative share of energy")
-        _write(figure, path)
+        write_figure(figure, path)
 
 
 def _plot_level(axis: Any, blocks: Sequence[LayerSpectrum], title: str) -> None:
@@ -99,7 +100,7 @@ def plot_spectra(
             raise ValueError(f"no pixel ({row}, {column}) in a cube of {size}")
     nanometres = usual_wavelengths(len(first)) if wavelengths is None else wavelengths
     with plot_style():
-        figure, axes = _figure(1, len(pixels), (3.5 * len(pixels), 3.0))
+        figure, axes = new_figure(1, len(pixels), (3.5 * len(pixels), 3.0))
         for number, (axis, (row, column)) in enumerate(zip(axes[0], pixels, strict=True), start=1):
             truth = first[:, row, column]
             for place, (name, cube) in enumerate(cubes.items()):
@@ -115,7 +116,7 @@ def plot_spectra(
             axis.set_ylim(bottom=0)
             axis.legend(fontsize=7.5)
         axes[0][0].set_ylabel("reflectance")
-        _write(figure, path)
+        write_figure(figure, path)
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -133,6 +134,7 @@ def plot_style() -> Any:
     return matplotlib.rc_context(STYLE)
 
 
-def _write(figure: Any, path: Path | str) -> None:
+def write_figure(figure: Any, path: Path | str) -> None:
+    """In the format that the file's name says, complete or not at all."""
     with replaced_file(Path(path)) as unfinished:
         figure.savefig(unfinished, format=Path(path).suffix.lstrip(".") or "png")

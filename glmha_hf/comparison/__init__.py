@@ -1,0 +1,1 @@
+"""What `training/compare.py` calls: cells of a comparison, their results, and the report."""
