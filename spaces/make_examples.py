@@ -38,7 +38,7 @@ def make_pictures(photographs: Path) -> None:
 def make_scene_files(photographs: Path) -> None:
     """A synthetic cube in daylight, in 8 bits, and the picture that a camera takes of it."""
     rng = np.random.default_rng(2)
-    style = SceneStyle(size=SCENE_SIDE, illuminants={"daylight": 1}, mean_level=0.35)
+    style = SceneStyle(size=SCENE_SIDE, illuminants={"daylight": 1})
     photograph = read_picture(photographs / SCENE_OF)
     scene = make_scene(photograph, library("validation"), NTIRE_WAVELENGTHS, style, rng)
     counts = np.rint(scene.cube * 255).astype(np.uint8)

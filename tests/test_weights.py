@@ -9,7 +9,7 @@ import glmha_hf
 from glmha_hf.data.degradations import MotionBlur, ValidationRain, benchmark_noise
 from glmha_hf.data.degradations.base import from_eight_bit, to_eight_bit
 from glmha_hf.data.pictures import read_picture
-from glmha_hf.demo.examples import FOLDER
+from glmha_hf.demo import examples
 from glmha_hf.hub.zoo import WEIGHT_FILE, WEIGHTS
 from glmha_hf.metrics import compare
 
@@ -31,7 +31,7 @@ def psnr(restored: np.ndarray, clean: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def clean() -> np.ndarray:
-    return read_picture(FOLDER / "seeding.jpg")[150:342, 200:456]
+    return read_picture(examples.FOLDER / "seeding.jpg")[150:342, 200:456]
 
 
 def restored(name: str, picture: np.ndarray, dtype: torch.dtype = torch.float32) -> np.ndarray:
@@ -65,6 +65,20 @@ def test_a_shipped_model_restores_a_picture_it_has_not_seen(task, gain, clean):
         if model.ships:
             before, after = psnr(picture, clean), psnr(restored(model.name, picture), clean)
             assert after > before + gain, model.name
+
+
+def test_shipped_models_reconstruct_the_example_s_spectra():
+    for model in glmha_hf.list_models(task="rgb2hsi"):
+        if model.ships:
+            cube = glmha_hf.reconstruct(examples.SCENE_PICTURE, model=model.name)
+            scores = compare(cube, examples.ntire_scene().values, "ntire2022")
+            assert scores["mrae"] < 0.3, model.name
+    system, truth = examples.cassi_system(), examples.cassi_scene().values
+    snapshot = system.measure(torch.from_numpy(truth)).numpy()
+    for model in glmha_hf.list_models(task="cassi"):
+        if model.ships:
+            cube = glmha_hf.reconstruct(snapshot, model=model.name, mask=system.mask.numpy())
+            assert compare(cube, truth, "cassi")["psnr"] > 29, model.name
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if "restormer" in name])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from ...analysis.spectra import interpolation
 from ...data.cassi import CassiSystem
@@ -23,6 +24,7 @@ PICTURES = {
     "friends.jpg": "desktop-friends_by_Aitzol_Berasategi.jpg",
 }
 SCENE = "scene.npz"
+CELL = 2.3
 SCENE_PICTURE = FOLDER / "scene.jpg"
 
 
@@ -46,7 +48,12 @@ def cassi_scene() -> SpectralCube:
 
 
 def cassi_system() -> CassiSystem:
-    """A camera with a mask of random open and closed pixels, as large as the scene."""
+    """A camera with a mask of random open and closed cells, as large as the scene.
+
+    A cell is a little more than two pixels wide, as in the published masks, so that its edges fall
+    within pixels.
+    """
     H, W = cassi_scene().values.shape[1:]
-    mask = np.random.default_rng(0).random((H, W)) < 0.5
-    return CassiSystem(torch.from_numpy(mask.astype(np.float32)))
+    cells = np.random.default_rng(0).random((round(H / CELL), round(W / CELL))) < 0.5
+    fine = Image.fromarray(cells.astype(np.float32)).resize((9 * W, 9 * H), Image.Resampling.NEAREST)
+    return CassiSystem(torch.from_numpy(np.array(fine.resize((W, H), Image.Resampling.BOX))))
