@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from glmha_hf import cli
+
 README = Path(__file__).parents[1] / "README.md"
 SNIPPETS = re.findall(r"<!-- runs as it is -->\n```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_the_table_of_weights_is_what_info_prints(capsys):
+    assert cli.main(["info", "--markdown"]) == 0
+    table = capsys.readouterr().out
+    assert table.startswith("| model ")
+    assert table in README.read_text()
 
 
 def test_there_are_snippets_to_run():

@@ -35,9 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="only models that derain, deblur, denoise, …")
     parser.add_argument("--attention", metavar="NAME", help="only models with this attention")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--markdown", action="store_true", help="what ships and its scores, as a Markdown table"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
+    if arguments.markdown:
+        from ..hub.table import zoo_table
+
+        print(zoo_table())
+        return
     if arguments.model:
         facts = one_model(arguments.model)
         print(json.dumps(facts, indent=2) if arguments.json else _one_as_text(facts))
