@@ -72,7 +72,7 @@ def test_shipped_models_reconstruct_the_example_s_spectra():
         if model.ships:
             cube = glmha_hf.reconstruct(examples.SCENE_PICTURE, model=model.name)
             scores = compare(cube, examples.ntire_scene().values, "ntire2022")
-            assert scores["mrae"] < 0.3, model.name
+            assert scores["mrae"] < 0.35, model.name
     system, truth = examples.cassi_system(), examples.cassi_scene().values
     snapshot = system.measure(torch.from_numpy(truth)).numpy()
     for model in glmha_hf.list_models(task="cassi"):

@@ -196,7 +196,7 @@ class Clock:
 def set_up_logging(accelerator: Accelerator) -> None:
     level = logging.INFO if accelerator.is_main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
-    for chatty in ("accelerate", "httpx"):
+    for chatty in ("accelerate", "httpx", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     transformers_logging.disable_progress_bar()
 

@@ -15,7 +15,9 @@ from glmha_hf.training.typed import RecipeError
 from .conftest import ROOT, TINY
 
 RECIPES = sorted(
-    path for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "accelerate"
+    path
+    for path in (ROOT / "configs").rglob("*.yaml")
+    if path.parent.name not in ("accelerate", "compare")
 )
 FRESH = [path for path in RECIPES if path.name != "fine_tune.yaml"]
 

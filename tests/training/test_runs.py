@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -106,17 +107,17 @@ def test_a_signal_saves_first_and_the_run_goes_on_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = 0
-    loss = script.Loss.__call__
+    objective = script.Objective.__call__
 
-    def signalling(self: object, *arguments: torch.Tensor) -> torch.Tensor:
+    def signalling(self: object, *arguments: Any) -> torch.Tensor:
         nonlocal calls
         calls += 1
         if calls == 5:
             os.kill(os.getpid(), number)
-        return loss(self, *arguments)
+        return objective(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(script.Loss, "__call__", signalling)
+        patched.setattr(script.Objective, "__call__", signalling)
         assert train(tiny_recipe, f"output={tmp_path}") == 128 + number
     assert (tmp_path / "checkpoints" / "step-00000005").is_dir()
     assert AutoModelForImageToImage.from_pretrained(tmp_path / "last")
@@ -158,15 +159,15 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_batch(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    loss = script.Loss.__call__
+    objective = script.Objective.__call__
     patches: list[torch.Tensor] = []
 
-    def failing(self: object, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        patches.append(target)
-        value = loss(self, prediction, target)
+    def failing(self: object, output: torch.Tensor, inputs: Any, labels: torch.Tensor) -> Any:
+        patches.append(labels)
+        value = objective(self, output, inputs, labels)
         return value * float("nan") if len(patches) == 5 else value
 
-    monkeypatch.setattr(script.Loss, "__call__", failing)
+    monkeypatch.setattr(script.Objective, "__call__", failing)
     assert train(tiny_recipe, f"output={tmp_path}") == 3
     kept = load_file(tmp_path / "broken-step-00000004-process-0.safetensors")
     torch.testing.assert_close(kept["0.labels"], patches[-1])
