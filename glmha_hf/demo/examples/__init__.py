@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from PIL.Image import Resampling
 
 from ...analysis.spectra import interpolation
 from ...data.cassi import CassiSystem
@@ -55,5 +56,5 @@ def cassi_system() -> CassiSystem:
     """
     H, W = cassi_scene().values.shape[1:]
     cells = np.random.default_rng(0).random((round(H / CELL), round(W / CELL))) < 0.5
-    fine = Image.fromarray(cells.astype(np.float32)).resize((9 * W, 9 * H), Image.Resampling.NEAREST)
-    return CassiSystem(torch.from_numpy(np.array(fine.resize((W, H), Image.Resampling.BOX))))
+    fine = Image.fromarray(cells.astype(np.float32)).resize((9 * W, 9 * H), Resampling.NEAREST)
+    return CassiSystem(torch.from_numpy(np.array(fine.resize((W, H), Resampling.BOX))))
