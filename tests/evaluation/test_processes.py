@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "training" / "evaluate.py"
 
 
-def launch(*arguments, processes=1):
+def launch(*arguments, processes=1, folder=None):
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     prefix = torchrun if processes > 1 else []
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
@@ -20,24 +20,28 @@ def launch(*arguments, processes=1):
         capture_output=True,
         text=True,
         env=environment,
-        timeout=240,
+        cwd=folder,
+        timeout=600,
     )
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_table_of_one(rain, restormer, tmp_path):
     pytest.importorskip("accelerate")
-    common = [restormer, "input", "--data", rain, "--worst", 1]
-    alone = launch(*common, "--output", tmp_path / "one")
+    # results.json has the command, so both get the same words, in folders of their own.
+    words = [restormer, "input", "--data", rain, "--worst", 1, "--output", "scores"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+    alone = launch(*words, folder=one)
     assert alone.returncode == 0, alone.stderr
-    both = launch(*common, "--output", tmp_path / "two", processes=2)
+    both = launch(*words, processes=2, folder=two)
     assert both.returncode == 0, both.stderr
     assert both.stdout == alone.stdout
     for name in ("results.json", "pictures.csv", "table.md"):
-        first, second = (tmp_path / folder / name for folder in ("one", "two"))
-        assert first.read_bytes() == second.read_bytes()
+        assert (one / "scores" / name).read_bytes() == (two / "scores" / name).read_bytes()
     lines = [
-        len((tmp_path / "two" / f"journal-{process}.jsonl").read_text().splitlines())
+        len((two / "scores" / f"journal-{process}.jsonl").read_text().splitlines())
         for process in (0, 1)
     ]
     assert lines == [6, 4]
