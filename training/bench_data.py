@@ -27,10 +27,9 @@ from accelerate import Accelerator
 import glmha_hf  # noqa: F401  (makes the zoo known to transformers)
 from glmha_hf.cpu import keep_pages
 from glmha_hf.training.batches import Batch
-from glmha_hf.training.losses import Loss
 from glmha_hf.training.recipe import Recipe, Stage, load_recipe
 from glmha_hf.training.sources import open_training
-from glmha_hf.training.start import build_model, build_optimizer
+from glmha_hf.training.start import build_model, build_objective, build_optimizer
 from glmha_hf.training.streaming import open_batches
 from glmha_hf.training.typed import RecipeError
 
@@ -81,14 +80,15 @@ def time_loading(batches: Iterable[Batch], *, ahead: int, count: int) -> float:
 def training_step(recipe: Recipe, accelerator: Accelerator, batch: Batch) -> Callable[[], None]:
     """One update on this batch, as train.py makes them."""
     model = build_model(recipe)
+    objective = build_objective(recipe, model, accelerator.device)
     model, optimizer = accelerator.prepare(model, build_optimizer(recipe, model))
-    loss = Loss(recipe.loss)
     model.train()
 
     def step() -> None:
         for piece, weight in zip(batch.pieces, batch.weights, strict=True):
             inputs = {key: value for key, value in piece.items() if key != "labels"}
-            accelerator.backward(weight * loss(model(**inputs).reconstruction, piece["labels"]))
+            output = model(**inputs).reconstruction
+            accelerator.backward(weight * objective(output, inputs, piece.get("labels")))
         norm = accelerator.clip_grad_norm_(
             model.parameters(), recipe.optimizer.clip_norm or float("inf")
         )

@@ -77,7 +77,7 @@ def benchmark(
         for repeat in range(repeats):
             for case, run in runs.items():
                 report(f"run {repeat + 1} of {repeats}: {case.name}")
-                seconds[case].append(_timed(run, device))
+                seconds[case].append(timed(run, device))
         measurements += [
             _measurement(config, case, cases, seconds, outputs, device, memory) for case in cases
         ]
@@ -97,11 +97,10 @@ def _prepare(config: ChannelAttentionConfig, case: Case, device: str) -> Callabl
 def _model_and_inputs(
     config: ChannelAttentionConfig, case: Case, device: str
 ) -> tuple[ChannelAttentionModel, dict[str, Tensor]]:
-    fields = config.to_dict() | {"attention": case.attention, "fused": case.fused}
-    fields.pop("model_type", None)
     torch.manual_seed(0)
     dtype = getattr(torch, case.dtype)
-    model = model_class_of(config)(type(config)(**fields)).eval().to(device, dtype)
+    chosen = config.changed(attention=case.attention, fused=case.fused)
+    model = model_class_of(config)(chosen).eval().to(device, dtype)
     generator = torch.Generator().manual_seed(0)
     inputs = {
         name: torch.rand(zeros.shape, generator=generator).to(device, dtype)
@@ -110,7 +109,8 @@ def _model_and_inputs(
     return model, inputs
 
 
-def _timed(run: Callable[[], Any], device: str) -> float:
+def timed(run: Callable[[], Any], device: str) -> float:
+    """Seconds of one run, what it left to a GPU included."""
     _synchronise(device)
     start = time.perf_counter()
     run()
@@ -132,9 +132,7 @@ def _measurement(
     device: str,
     memory: bool,
 ) -> Measurement:
-    fields = config.to_dict() | {"attention": case.attention}
-    fields.pop("model_type", None)
-    counted = profile(type(config)(**fields), height=case.size, width=case.size)
+    counted = profile(config.changed(attention=case.attention), height=case.size, width=case.size)
     median = statistics.median(seconds[case])
     exact = outputs[Case(case.attention, False, "float32", case.size)]
     error = outputs[case] - exact
@@ -159,7 +157,7 @@ def peak_macs(dtype: str, device: str) -> float:
     if (dtype, device) not in _PEAKS:
         side = 2048 if device == "cpu" else 8192
         matrix = torch.randn(side, side, device=device).to(getattr(torch, dtype))
-        fastest = min(_timed(lambda: matrix @ matrix, device) for _ in range(5))
+        fastest = min(timed(lambda: matrix @ matrix, device) for _ in range(5))
         _PEAKS[dtype, device] = side**3 / fastest
     return _PEAKS[dtype, device]
 

@@ -16,10 +16,10 @@ import torch
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
 from torch import Tensor
-from transformers import AutoModelForImageToImage
 
 from ..files import replaced_file, replaced_folder
 from ..hub.facts import TrainingRecord
+from ..inference.network import load_network
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
 from ..training.recipe import Recipe, plain
@@ -163,8 +163,7 @@ def write_start(reference: Recipe, folder: Path) -> None:
 
 def load_trained(folder: Path) -> ChannelAttentionModel:
     """In float32, to score and to measure."""
-    model = AutoModelForImageToImage.from_pretrained(folder, dtype=torch.float32)
-    return cast(ChannelAttentionModel, model.eval())
+    return cast(ChannelAttentionModel, load_network(folder, dtype=torch.float32, device="cpu"))
 
 
 def training_inputs(recipe: Recipe) -> Iterable[dict[str, Tensor]]:

@@ -67,9 +67,7 @@ def reductions_from_ranks(
         return [round(1 - each, 3) for each in kept]
 
     def macs(kv_reduction: Any) -> int:
-        return profile(
-            with_fields(config, kv_reduction=kv_reduction), height=64, width=64
-        ).total.macs
+        return profile(config.changed(kv_reduction=kv_reduction), height=64, width=64).total.macs
 
     wanted = macs(0.5)
     low, high = 0.0, 1 / min(shares)
@@ -80,10 +78,3 @@ def reductions_from_ranks(
         tried.append((abs(now - wanted), reductions(scale)))
         low, high = (scale, high) if now < wanted else (low, scale)
     return min(tried)[1]
-
-
-def with_fields(config: ChannelAttentionConfig, **fields: Any) -> ChannelAttentionConfig:
-    """The same configuration with some fields changed."""
-    values = {**config.to_dict(), **fields}
-    values.pop("model_type", None)
-    return type(config)(**values)

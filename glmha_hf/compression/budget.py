@@ -31,8 +31,6 @@ class Plan:
 
     def apply(self, config: ChannelAttentionConfig, *, alpha: float) -> ChannelAttentionConfig:
         """The configuration of the model that is planned, in as few numbers as say it."""
-        fields = config.to_dict()
-        fields.pop("model_type")
         names, reductions = list(self.attention), list(self.kv_reduction)
         by_level = {
             level: {
@@ -42,17 +40,17 @@ class Plan:
         }
         if all(len(each) == 1 for each in by_level.values()):
             reductions = [min(by_level[level]) for level in range(config.num_levels)]
-        fields["attention"] = names[0] if len(set(names)) == 1 else names
-        fields["kv_reduction"] = reductions[0] if len(set(reductions)) == 1 else reductions
-        return type(config)(**fields | {"alpha": alpha})
+        return config.changed(
+            attention=names[0] if len(set(names)) == 1 else names,
+            kv_reduction=reductions[0] if len(set(reductions)) == 1 else reductions,
+            alpha=alpha,
+        )
 
 
 def uniform_plan(config: ChannelAttentionConfig, reduction: float | Sequence[float]) -> Plan:
     """GLMHA everywhere, with one reduction, one for each level or one for each block."""
     given = reduction if isinstance(reduction, (int, float)) else list(reduction)
-    fields = config.to_dict() | {"attention": "glmha", "kv_reduction": given}
-    fields.pop("model_type")
-    settings = type(config)(**fields).block_settings()
+    settings = config.changed(attention="glmha", kv_reduction=given).block_settings()
     return Plan(("glmha",) * config.num_levels, tuple(each.kv_reduction for each in settings))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..analysis.benchmark import timed
 from ..analysis.complexity import profile
 from ..analysis.sheets import Panel, draw_sheet, error_map
+from ..analysis.spectra import cube_to_srgb, natural_exposure
+from ..data.degradations.base import to_eight_bit
 from ..evaluation.sets import degraded_input
 from ..files import replaced_folder
 from ..hub.card import model_card, stored_licence
@@ -104,16 +107,17 @@ def compare(
 def _row(trial: Trial, outputs: dict[str, np.ndarray]) -> list[Panel]:
     difference = error_map(outputs["student"], outputs["teacher"], peak=HEAT, channel_axis=0)
     shown = {"input": trial.inputs["pixel_values"][0].numpy(), **outputs}
-    panels = [Panel(picture(values), title=name) for name, values in shown.items()]
+    exposure = natural_exposure(outputs["teacher"]) if len(outputs["teacher"]) > 3 else 1.0
+    panels = [Panel(picture(values, exposure), title=name) for name, values in shown.items()]
     return [*panels, Panel(difference, title=f"difference, up to {HEAT:g}")]
 
 
-def picture(values: np.ndarray) -> np.ndarray:
-    """C×H×W as RGB; of a cube three bands, from long to short wavelengths."""
-    bands = len(values)
-    chosen = values[[bands * 4 // 5, bands // 2, bands // 5]] if bands > 3 else values
-    shown = np.rint(chosen.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
-    return shown.repeat(3, axis=-1) if bands == 1 else shown
+def picture(values: np.ndarray, exposure: float) -> np.ndarray:
+    """C×H×W as RGB; a cube in its colours, `exposure` times as bright."""
+    if len(values) > 3:
+        return cube_to_srgb(values, exposure=exposure)
+    shown = to_eight_bit(values.transpose(1, 2, 0))
+    return shown.repeat(3, axis=-1) if len(values) == 1 else shown
 
 
 def times_in_turn(*models: ChannelAttentionModel) -> list[float]:
@@ -126,10 +130,9 @@ def times_in_turn(*models: ChannelAttentionModel) -> list[float]:
                     name: values.to(model.device)
                     for name, values in model.example_inputs(SIDE, SIDE).items()
                 }
-                begun = time.perf_counter()
-                model(**inputs).reconstruction.cpu()
+                spent = timed(partial(model, **inputs), model.device.type)
                 if repeat:  # the first is to get warm
-                    kept.append(time.perf_counter() - begun)
+                    kept.append(spent)
     return [statistics.median(each) for each in seconds]
 
 

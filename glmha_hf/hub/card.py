@@ -21,7 +21,7 @@ from ..metrics.model_index import index_entries
 from ..metrics.names import UNITS, format_score
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..registration import ZOO_CLASSES, zoo_class
-from .compressed import compression_section
+from .compressed import COMPRESSION, compression_section
 from .facts import DATA, RECIPE, TrainingRecord, finite, read_evaluation
 from .snippets import CREDIT, MADE_BY, PICTURE, snippets
 from .zoo import BACKBONES, CARD, CONFIG, WEIGHTS, ZOO, ZooModel
@@ -260,7 +260,10 @@ def _plain(value: Any) -> Any:
 
 
 def _scores(facts: Facts) -> str:
-    """Measured by `glmha evaluate`; else what the training's validation gave."""
+    """Measured by `glmha evaluate`; else what the training's validation gave.
+
+    A compressed model without either has its scores beside the original's, in the section on it.
+    """
     blocks = [
         _score_block(
             f"{row['set']}, {row['pictures']} pictures{_told(row['settings'])}, protocol "
@@ -285,6 +288,8 @@ def _scores(facts: Facts) -> str:
                 None,
             )
         ]
+    if not blocks and (facts.folder / COMPRESSION).is_file():
+        return ""
     return "\n\n".join(["## Scores", *(blocks or ["None were taken."])])
 
 

@@ -27,8 +27,8 @@ def zoo_table() -> str:
 
 
 def _told(row: dict[str, Any]) -> str:
-    key, value = next((key, float(value)) for key, value in row["means"].items())
-    told = format_score(key, value)
+    key, value = next(iter(row["means"].items()))
+    told = format_score(key, float(value))
     before = float((row.get("input_means") or {}).get(key, "inf"))
     if math.isfinite(before):
         told = f"{format_score(key, before)} → {told}"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
@@ -47,6 +47,12 @@ class ChannelAttentionConfig(PreTrainedConfig):
     attention_seed: int = 0
     fused: bool = True
     loss: Literal["l1", "mrae", "rmse"] = "l1"
+
+    def changed(self, **fields: Any) -> "ChannelAttentionConfig":
+        """The same configuration with some fields changed."""
+        values = self.to_dict() | fields
+        values.pop("model_type", None)
+        return type(self)(**values)
 
     @property
     def block_levels(self) -> list[int]:

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from glmha_hf.comparison.plan import Comparison, load_comparison
+from tests.scripts import load_script, save_photographs
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "training" / "compare.py"
@@ -81,27 +78,9 @@ def tiny(tmp_path: Path) -> Callable[..., Comparison]:
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Smooth pictures in train/ and test/, made on the spot."""
     root = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("test", 2)):
-        (root / split).mkdir()
-        for number in range(count):
-            knots = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
-            picture = Image.fromarray(knots).resize((40, 32), Image.Resampling.BICUBIC)
-            picture.save(root / split / f"{number}.png")
-    return root
+    return save_photographs(root, train=3, test=2, size=(40, 32))
 
 
 @pytest.fixture(scope="session")
 def script() -> ModuleType:
-    """`training/compare.py`, which finds `train.py` beside it as a script does."""
-    sys.path.insert(0, str(SCRIPT.parent))
-    try:
-        specification = importlib.util.spec_from_file_location("compare_script", SCRIPT)
-        assert specification is not None
-        assert specification.loader is not None
-        module = importlib.util.module_from_spec(specification)
-        sys.modules[specification.name] = module
-        specification.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
-    return module
+    return load_script("compare")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -9,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from accelerate.state import AcceleratorState, PartialState
-from PIL import Image
+
+from tests.scripts import load_script, save_photographs
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "training" / "train.py"
@@ -55,14 +54,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Smooth pictures in train/ and test/, made on the spot."""
     root = tmp_path_factory.mktemp("photographs")
     (root / "PROVENANCE.md").write_text("Smooth pictures, made on the spot.\n")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 5), ("test", 3)):
-        (root / split).mkdir()
-        for number in range(count):
-            knots = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
-            picture = Image.fromarray(knots).resize((44, 36), Image.Resampling.BICUBIC)
-            picture.save(root / split / f"{number}.png")
-    return root
+    return save_photographs(root, train=5, test=3, size=(44, 36))
 
 
 @pytest.fixture(scope="session")
@@ -75,13 +67,7 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> 
 
 @pytest.fixture(scope="session")
 def script() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("train_script", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
+    return load_script("train")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -10,21 +9,14 @@ from types import ModuleType
 import pytest
 from accelerate.state import AcceleratorState
 
-from .conftest import ROOT
+from tests.scripts import load_script
 
 FEW = ("--batches", "2", "--steps", "1", "--rounds", "2")
 
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    specification = importlib.util.spec_from_file_location(
-        "bench_data_script", ROOT / "training" / "bench_data.py"
-    )
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return load_script("bench_data")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -14,8 +13,7 @@ from glmha_hf import PictureProcessor, RestormerForImageRestoration
 from glmha_hf.hub import card, zoo
 from glmha_hf.hub.facts import read_evaluation
 from tests.models.small import small_model
-
-from .conftest import ROOT
+from tests.scripts import load_script
 
 NAME = "glmha-restormer-denoise"
 
@@ -24,12 +22,7 @@ NAME = "glmha-restormer-denoise"
 def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     for module in (zoo, card):
         monkeypatch.setattr(module, "WEIGHTS", tmp_path / "weights")
-    specification = importlib.util.spec_from_file_location("publish", ROOT / "training/publish.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return load_script("publish")
 
 
 @pytest.fixture
