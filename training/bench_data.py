@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as train.py does, and for the same reason
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as train.py does, and for the same reason
 
 import torch
 from accelerate import Accelerator

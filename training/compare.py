@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Idle CPU threads sleep, as in train.py; it has to be said before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Idle CPU threads soon sleep, as in train.py; it has to be said before torch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import torch
 from accelerate import Accelerator

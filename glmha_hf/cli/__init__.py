@@ -36,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     arguments.words = sys.argv[1:] if argv is None else list(argv)
-    # Before torch comes in: idle threads that spin slow a shared core tenfold.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Before torch comes in: idle threads that spin on slow a shared core tenfold, and those that
+    # sleep at once have to be woken for every operation.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if arguments.command != "bench":  # which measures an ordinary process
         keep_pages()
     try:

@@ -46,16 +46,23 @@ class Window:
         return x[:, self.rows, self.columns]
 
 
-def windows(x: Tensor, channels: int) -> Iterator[tuple[slice, Window]]:
-    """Images of a batch and windows of them that fill `WINDOW_BYTES` with `channels` channels.
+def pixels_at_once(x: Tensor, channels: int) -> int:
+    """How many pixels of so many channels fill `WINDOW_BYTES`.
 
-    Off the CPU there is one window: launches cost more there than memory traffic.
+    Off the CPU all go at once: launches cost more there than memory traffic.
     """
-    B, H, W, _ = x.shape
     if x.device.type != "cpu":
+        return math.prod(x.shape[:-1])
+    return max(1, WINDOW_BYTES // (channels * x.element_size()))
+
+
+def windows(x: Tensor, channels: int) -> Iterator[tuple[slice, Window]]:
+    """Images of a batch, and windows of them that hold as many pixels as fit at once."""
+    B, H, W, _ = x.shape
+    pixels = pixels_at_once(x, channels)
+    if pixels >= B * H * W:
         yield slice(0, B), Window(slice(0, H), slice(0, W), H, W)
         return
-    pixels = max(1, WINDOW_BYTES // (channels * x.element_size()))
     images = max(1, pixels // (H * W))
     columns = _even_step(W, max(8, math.isqrt(2 * pixels)))
     rows = _even_step(H, max(4, pixels // columns))
@@ -113,14 +120,25 @@ def normalised(x: Tensor, norm: ChannelNorm | nn.LayerNorm) -> Tensor:
     return torch.addcmul(centred, (mean * inverse_deviation).to(x.dtype), norm.weight)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """F.linear of B×H×W×C; float32 on a CPU goes as a 1×1 convolution.
+
+    Convolutions run in oneDNN, with the widest vectors of whichever CPU it is; float32 matrix
+    products run in MKL, which has those for Intel's alone and takes twice the time on others.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return F.linear(x, weight, bias)
+    return F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
+
+
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, missing: tuple[int, ...]) -> Tensor:
     """A 1×1 convolution, zeros standing for its output where the picture ends."""
     around = (0, 0, *missing)
     if not any(missing):
-        return F.linear(x, weight, bias)
+        return linear(x, weight, bias)
     if bias is None:
-        return F.linear(F.pad(x, around), weight)
-    return F.pad(F.linear(x, weight, bias), around)
+        return linear(F.pad(x, around), weight)
+    return F.pad(linear(x, weight, bias), around)
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -205,7 +223,9 @@ def add_mixed(
     x: Tensor, values: Tensor, maps: Tensor, bias: Tensor | None, *, out: Tensor
 ) -> Tensor:
     """x + the values through each image's own matrix; `out` may be x."""
+    many = pixels_at_once(x, x.shape[-1] + values.shape[-1])
     for image, matrix in enumerate(maps.to(x.dtype)):
-        rows, mixed = x[image].flatten(0, 1), values[image].flatten(0, 1)
-        torch.addmm(rows, mixed, matrix.T, out=out[image].flatten(0, 1))
-    return out if bias is None else out.add_(bias)
+        flat = (each[image].flatten(0, 1).split(many) for each in (x, values, out))
+        for rows, mixed, target in zip(*flat, strict=True):
+            torch.add(rows, linear(mixed[None, None], matrix, bias)[0, 0], out=target)
+    return out

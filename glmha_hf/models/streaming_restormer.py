@@ -15,6 +15,7 @@ from .streaming import (
     Workspace,
     add_mixed,
     depthwise,
+    linear,
     normalised,
     output_maps,
     pointwise,
@@ -114,6 +115,7 @@ def feed_forward(layer: "GatedFeedForward", norm: ChannelNorm, x: Tensor, *, out
     (inner, inner_bias), (outer, outer_bias) = joined([layer.project_in])
     halves = list(zip(*map(_halves, (inner, inner_bias, outer, outer_bias)), strict=True))
     weight, bias = layer.project_out.weight[:, :, 0, 0], layer.project_out.bias
+    weight = F.pad(weight, (0, _to_whole_vectors(weight.shape[1])))
     for images, window in windows(x, 2 * weight.shape[1]):
         around, missing = window.with_margin(1)
         part = normalised(around.of(x[images]), norm)
@@ -121,10 +123,22 @@ def feed_forward(layer: "GatedFeedForward", norm: ChannelNorm, x: Tensor, *, out
             depthwise(pointwise(part, inner, inner_bias, missing), outer, outer_bias)
             for inner, inner_bias, outer, outer_bias in halves
         )
-        restored = F.linear(F.gelu(gate).mul_(hidden), weight, bias)
+        restored = linear(F.gelu(gate).mul_(hidden), weight, bias)
         torch.add(window.of(x[images]), restored, out=window.of(out[images]))
 
 
 def _halves(weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    first, second = (None, None) if weight is None else weight.chunk(2)
-    return first, second
+    """The gate's and the hidden channels' part, each with zeros for channels up to whole vectors.
+
+    A gate of zero lets nothing of such a channel through.
+    """
+    if weight is None:
+        return None, None
+    first, second = weight.chunk(2)
+    more = (0, 0) * (weight.ndim - 1) + (0, _to_whole_vectors(len(first)))
+    return F.pad(first, more), F.pad(second, more)
+
+
+def _to_whole_vectors(channels: int) -> int:
+    """How many channels are missing to a multiple of the widest vector's 16 numbers."""
+    return -channels % 16

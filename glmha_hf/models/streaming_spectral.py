@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import ChannelSelfAttention, GuidedLowRankAttention, full_precision
-from .streaming import Window, Workspace, depthwise, normalised, output_maps, windows
+from .streaming import Window, Workspace, depthwise, linear, normalised, output_maps, windows
 
 if TYPE_CHECKING:
     from .spectral import SpectralAttention, SpectralBlock, SpectralFeedForward
@@ -71,13 +71,13 @@ def stream_image(
         inner, inner_missing = window.with_margin(1)
         outer, outer_missing = inner.with_margin(1)
         source = outer.of(x)
-        source = F.linear(source, layer.value.weight) if factors is None else source * factors
+        source = linear(source, layer.value.weight) if factors is None else source * factors
         position = F.gelu(depthwise(F.pad(source, (0, 0, *outer_missing)), first))
         position = depthwise(F.pad(position, (0, 0, *inner_missing)), second)
         values = within(source, outer, window)
         if weights is not None:
             values = values * window.of(weights)
-        position += F.linear(values, mixing, layer.project_out.bias)
+        position += linear(values, mixing, layer.project_out.bias)
         torch.add(window.of(x), position, out=window.of(out))
 
 
@@ -100,7 +100,7 @@ def pooled_queries(x: Tensor, query: nn.Linear, size: int) -> Tensor:
             columns = slice(column * W // size, -(-(column + 1) * W // size))
             part = x[:, rows, columns]
             for images, window in windows(part, 2 * C):
-                largest = F.linear(window.of(part[images]), query.weight).amax((1, 2))
+                largest = linear(window.of(part[images]), query.weight).amax((1, 2))
                 target = pooled[images, row, column]
                 torch.maximum(target, largest, out=target)
     return pooled.permute(0, 3, 1, 2)
@@ -164,6 +164,6 @@ def feed_forward(layer: "SpectralFeedForward", x: Tensor, *, out: Tensor) -> Non
     for images, window in windows(x, 2 * len(expand)):
         around, missing = window.with_margin(1)
         part = F.pad(normalised(around.of(x[images]), layer.norm), (0, 0, *missing))
-        hidden = F.gelu(depthwise(F.gelu(F.linear(part, expand)), layer.depthwise.weight))
-        restored = F.linear(hidden, contract)
+        hidden = F.gelu(depthwise(F.gelu(linear(part, expand)), layer.depthwise.weight))
+        restored = linear(hidden, contract)
         torch.add(window.of(x[images]), restored, out=window.of(out[images]))
