@@ -9,6 +9,7 @@ from typing import cast
 import torch
 
 from ..analysis.benchmark import Measurement, benchmark
+from ..analysis.benchmark_subjects import RandomWeights
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..training.start import build_config
 from .cells import device_name
@@ -31,14 +32,9 @@ def time_group(
 ) -> list[Row]:
     """Medians of one size×size input; the ratio is to the reference in the same form and dtype."""
     attentions = attentions_of(group)
-    measured = benchmark(
-        cast(ChannelAttentionConfig, build_config(group.recipe_with({}))),
-        attentions=attentions,
-        sizes=(size,),
-        repeats=repeats,
-        device=device,
-        report=report,
-    )
+    config = cast(ChannelAttentionConfig, build_config(group.recipe_with({})))
+    subject = RandomWeights(config, attentions, sizes=((size, size),))
+    measured = benchmark(subject, repeats=repeats, device=device, report=report)
     return [_row(group, one, measured, attentions[0], repeats, device) for one in measured]
 
 
@@ -60,9 +56,9 @@ def _row(
     return {
         "group": group.name,
         "attention": case.attention,
-        "form": "fused" if case.fused else "published",
+        "form": case.form,
         "dtype": case.dtype,
-        "size": case.size,
+        "size": case.width,
         "milliseconds": 1000 * one.seconds,
         "ratio": one.seconds / base.seconds,
         "repeats": repeats,

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..analysis.benchmark import timed
 from ..analysis.complexity import profile
+from ..analysis.machine import timed
 from ..analysis.sheets import Panel, draw_sheet, error_map
 from ..analysis.spectra import cube_to_srgb, natural_exposure
 from ..data.degradations.base import to_eight_bit

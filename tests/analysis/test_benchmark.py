@@ -1,16 +1,29 @@
 import math
 
-from glmha_hf.analysis.benchmark import as_rows, benchmark, peak_memory
-from tests.models.small import SMALL_CONFIGS
+import pytest
+import torch
+from PIL import Image
+
+from glmha_hf.analysis.benchmark import Measurement, as_rows, benchmark
+from glmha_hf.analysis.benchmark_cases import Case, cases_of, compared_with
+from glmha_hf.analysis.benchmark_subjects import RandomWeights, TrainedWeights, prepared
+from glmha_hf.analysis.complexity import profile
+from glmha_hf.analysis.machine import peak_of_this_program
+from glmha_hf.analysis.seams import seam
+from glmha_hf.inference.restoration import reconstruct
+from glmha_hf.inference.tiling import plan_tiles
+from tests.models.small import SMALL_CONFIGS, small_model
+
+
+def random_weights(form="restormer_features", attentions=("glmha",), sizes=((16, 16),)):
+    return RandomWeights(SMALL_CONFIGS[form](), attentions, sizes)
 
 
 def test_every_case_is_measured_against_the_published_form():
     reported = []
     measured = benchmark(
-        SMALL_CONFIGS["mst"](),
-        attentions=["csa", "performer"],
+        random_weights("mst", ["csa", "performer"]),
         dtypes=["float32", "bfloat16"],
-        sizes=[16],
         repeats=2,
         report=reported.append,
     )
@@ -24,11 +37,13 @@ def test_every_case_is_measured_against_the_published_form():
     ]
     assert len(reported) == 2 * len(measured)
     assert measured[0].ratio == 1
-    assert measured[0].psnr == math.inf
     for one in measured:
         assert one.fastest <= one.seconds
         assert one.ratio == measured[0].seconds / one.seconds
-        if one.case.dtype == "float32":
+        assert one.microseconds_per_pixel == pytest.approx(1e6 * one.seconds / 256)
+        if not one.case.fused:
+            assert one.relative_difference is one.psnr is None
+        elif one.case.dtype == "float32":
             assert one.relative_difference < 2e-5
         else:
             assert 1e-4 < one.relative_difference < 0.1
@@ -36,7 +51,120 @@ def test_every_case_is_measured_against_the_published_form():
     assert as_rows(measured)[1]["case"]["fused"] is True
 
 
-def test_memory_is_that_of_a_process_of_its_own():
+def test_without_the_published_form_the_fused_one_in_float32_is_the_reference():
+    measured = benchmark(random_weights(sizes=[(17, 10), (8, 8)]), forms=["fused"], repeats=1)
+    assert [one.case.name for one in measured[:2]] == [
+        "glmha, fused, float32, 17×10",
+        "glmha, fused, bfloat16, 17×10",
+    ]
+    assert [one.ratio for one in measured[::2]] == [1, 1]
+    assert measured[0].psnr is None
+    assert 30 < measured[1].psnr < 80
+    assert measured[0].microseconds_per_pixel == pytest.approx(1e6 * measured[0].seconds / 170)
+
+
+def test_what_a_case_is_compared_with():
+    tiled = Case("csa", True, "bfloat16", 64, 48, tile=16)
+    exact = Case("csa", True, "float32", 64, 48)
+    cases = cases_of((64, 48), attentions=["csa"], forms=["fused"], dtypes=["bfloat16"], tiles=[16])
+    assert cases == [Case("csa", True, "bfloat16", 64, 48), tiled]
+    assert compared_with(tiled, cases) == cases[0]
+    assert compared_with(cases[0], cases) is None
+    assert compared_with(cases[0], [*cases, exact]) == exact
+
+
+def test_tiles_are_measured_against_the_same_untiled():
+    subject = random_weights(sizes=[(40, 24)])
+    whole, tiled = benchmark(subject, forms=["fused"], dtypes=["float32"], tiles=[16], repeats=1)
+    assert tiled.case.name == "glmha, fused, float32, 40×24, tiles of 16"
+    outputs = [prepared(subject, one.case, "cpu")() for one in (whole, tiled)]
+    difference = (outputs[1] - outputs[0]).abs().max() / outputs[0].abs().max()
+    assert tiled.relative_difference == pytest.approx(float(difference))
+    plan = plan_tiles(24, 40, tile=16, multiple=2)
+    assert tiled.seam == seam(outputs[1], outputs[0], plan)
+    assert whole.seam is None
+    config = subject.config.changed(attention="glmha")
+    macs = plan.tiles * profile(config, height=16, width=16).total.macs
+    assert plan.tiles == 6
+    assert tiled.gmacs == macs / 1e9
+    assert whole.gmacs == profile(config, height=24, width=40).total.macs / 1e9
+
+
+@pytest.mark.parametrize(
+    ("tile", "forms", "message"),
+    [
+        (16, ["published"], "tiles are cut for the fused form"),
+        (40, ["fused"], "a tile of 40 holds all of 40×24"),
+        (8, ["fused"], "tile must be at least 16"),
+    ],
+)
+def test_tiles_that_would_not_be_measured_are_refused(tile, forms, message):
+    with pytest.raises(ValueError, match=message):
+        benchmark(random_weights(sizes=[(40, 24)]), forms=forms, tiles=[tile])
+
+
+@pytest.mark.parametrize("overlap", [0, 4])
+def test_a_seam_is_how_much_steeper_borders_are(overlap):
+    plan = plan_tiles(16, 40, tile=16, overlap=overlap)
+    steps = torch.ones(39)
+    for blend in plan.columns.blends:
+        steps[blend.start - 1 : blend.stop] = 1.5
+    whole, tiled = (
+        torch.cat([torch.zeros(1), each.cumsum(0)]).expand(1, 3, 16, 40)
+        for each in (torch.ones(39), steps)
+    )
+    assert plan.tiles == 3
+    assert seam(whole, whole, plan) == 0
+    assert seam(tiled, whole, plan) == pytest.approx(0.5)
+    assert seam(2 * tiled, tiled, plan) == pytest.approx(0)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.effect_noise((81, 66), 60).convert("RGB").save(path)
+    return path
+
+
+def trained(form, folder, picture, **fields):
+    model = small_model(form, **fields)
+    model.save_pretrained(folder)
+    return TrainedWeights.open(str(folder), model.config, picture=picture)
+
+
+def test_a_trained_model_runs_on_a_picture_as_restore_does(tmp_path, picture):
+    subject = trained("mst_rgb", tmp_path / "model", picture, attention=["csa", "glmha"])
+    assert list(subject.attentions) == ["csa+glmha"]
+    published, fused, tiled = benchmark(subject, dtypes=["float32"], tiles=[64], repeats=1)
+    assert tiled.case.size == "81×66"
+    assert fused.relative_difference < 2e-5
+    assert tiled.psnr < fused.psnr
+    assert not prepared(subject, published.case, "cpu").restorer.network.config.fused
+    for one in (fused, tiled):
+        run = prepared(subject, one.case, "cpu")
+        restored = reconstruct(picture, model=tmp_path / "model", tile=one.case.tile)
+        assert torch.equal(run()[0].clamp_min(0), torch.from_numpy(restored).clamp_min(0))
+
+
+def test_pictures_need_weights_and_a_model_of_pictures(tmp_path, picture):
     config = SMALL_CONFIGS["restormer"]()
-    case = benchmark(config, attentions=["csa"], dtypes=[], sizes=[8], repeats=1)[0].case
-    assert 0.05 < peak_memory(config, case, "cpu") < 8
+    config.save_pretrained(tmp_path / "empty")
+    with pytest.raises(ValueError, match="empty has no weights"):
+        TrainedWeights.open(str(tmp_path / "empty"), config, picture=picture)
+    with pytest.raises(ValueError, match="takes CASSI snapshots, not pictures"):
+        trained("mst", tmp_path / "mst", picture)
+
+
+def test_memory_is_that_of_a_process_of_its_own():
+    held = torch.ones(500_000_000, dtype=torch.uint8)
+    [one] = benchmark(random_weights(), forms=["published"], repeats=1, memory=True)
+    assert 0.05 < one.peak_gigabytes < peak_of_this_program() / 1e9 - len(held) / 2e9
+
+
+def test_json_has_no_infinite_psnr():
+    case = Case("csa", True, "float32", 8, 8)
+    figures = dict.fromkeys(
+        ("seconds", "fastest", "microseconds_per_pixel", "ratio", "gmacs", "share_of_peak"), 1.0
+    )
+    [row] = as_rows([Measurement(case=case, **figures, psnr=math.inf)])
+    assert row["psnr"] == "inf"

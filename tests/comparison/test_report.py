@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from glmha_hf.analysis.benchmark import Case, Measurement
+from glmha_hf.analysis.benchmark import Measurement
+from glmha_hf.analysis.benchmark_cases import Case
+from glmha_hf.analysis.benchmark_subjects import RandomWeights
 from glmha_hf.comparison import timing
 from glmha_hf.comparison.findings import Findings, sentences
 from glmha_hf.comparison.plan import Comparison
@@ -139,14 +141,21 @@ def test_commands_and_pictures_stand_with_what_they_make(page: str, results: Res
 def test_times_are_ratios_to_the_reference_in_the_same_form(
     comparison: Comparison, results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(config: Any, *, attentions: list[str], **_: Any) -> list[Measurement]:
+    def measure(subject: RandomWeights, **_: Any) -> list[Measurement]:
         seconds = {"csa": 0.2, "glmha": 0.15}
+        unread = dict.fromkeys(
+            ("fastest", "microseconds_per_pixel", "ratio", "gmacs", "share_of_peak"), 0.0
+        )
         return [
-            Measurement(Case(name, fused, "float32", 256), seconds.get(name, 0.3) / (1 + fused),
-                        0, 0, 0, 0, 0, 0, None)
-            for name in attentions
+            Measurement(
+                case=Case(name, fused, "float32", *size),
+                seconds=seconds.get(name, 0.3) / (1 + fused),
+                **unread,
+            )
+            for size in subject.sizes
+            for name in subject.attentions
             for fused in (False, True)
-        ]  # fmt: skip
+        ]
 
     monkeypatch.setattr(timing, "benchmark", measure)
     [group] = comparison.groups
