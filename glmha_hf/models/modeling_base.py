@@ -13,7 +13,7 @@ from transformers.modeling_utils import PreTrainedModel
 from .attention import ChannelSelfAttention
 from .configuration_attention import ChannelAttentionConfig
 from .layers import LOSSES, ChannelNorm, pad_to_multiple
-from .streaming import Workspace
+from .streaming import Workspace, streams
 
 
 @dataclass
@@ -49,9 +49,10 @@ class BlockSequence(nn.ModuleList):
         self, x: Tensor, recorder: Recorder, contexts: Iterator[tuple[Tensor, ...]] | None = None
     ) -> Tensor:
         """Each block is given the next of `contexts` beside the features."""
-        streams = self.fused and not torch.is_grad_enabled()
-        workspace = Workspace() if streams else None
+        workspace = Workspace() if streams(x, fused=self.fused) else None
         for block in self:
+            if workspace is not None and torch.is_grad_enabled():
+                workspace = Workspace()  # gradients need what the last block left
             context = () if contexts is None else next(contexts)
             x, attention = block(x, *context, workspace=workspace)
             recorder.block(attention)

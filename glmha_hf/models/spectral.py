@@ -12,7 +12,7 @@ from .attention import GuidedLowRankAttention, build_mixer
 from .configuration_attention import AttentionSettings
 from .layers import merge_heads, split_heads
 from .modeling_base import BlockSequence, Recorder
-from .streaming import Workspace
+from .streaming import Workspace, streams
 from .streaming_spectral import spectral_block
 
 
@@ -239,15 +239,15 @@ class SpectralUNet(nn.Module):
     def block_contexts(self, mask: Tensor | None, width: int) -> list[tuple[Tensor, ...]]:
         """What each block, in the order in which they run, is given beside the features.
 
-        Nothing without a mask; its level's mask where gradients are wanted; else the weights made
-        of it, which depend on the mask alone and are kept for the next picture.
+        Nothing without a mask; its level's mask in the published form; else the weights made of it,
+        which depend on the mask alone and are kept for the next picture, if they need no gradients.
         """
         if mask is None:
             return [()] * len(list(self.blocks_with_level()))
-        if not self.fused or torch.is_grad_enabled():
+        if not streams(mask, fused=self.fused):
             masks = self.mask_pyramid(mask)
             return [(masks[level],) for _, level in self.blocks_with_level()]
-        if not self.keeps_mask:
+        if not self.keeps_mask or torch.is_grad_enabled():
             return self.mask_weights(mask, width)
         return self.memory.get(
             mask,

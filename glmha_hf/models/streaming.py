@@ -4,17 +4,15 @@ Features are B×H×W×C here: a 1×1 convolution is a matrix product. Queries an
 each window adds its part of Q·Kᵀ and of the norms. What is added up stays in float32.
 """
 
-import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from .attention import ChannelSelfAttention, full_precision
-from .layers import ChannelNorm
+from .attention import ChannelSelfAttention, full_precision, without_autocast
 
 # Size of the widest intermediate of one window, which is to stay in cache.
 WINDOW_BYTES = 1 << 22
@@ -28,6 +26,12 @@ class Window:
     columns: slice
     height: int
     width: int
+
+    @classmethod
+    def whole(cls, x: Tensor) -> "Window":
+        """All of B×H×W×C."""
+        _, H, W, _ = x.shape
+        return cls(slice(0, H), slice(0, W), H, W)
 
     def with_margin(self, margin: int) -> tuple["Window", tuple[int, int, int, int]]:
         """The larger window, and how much is missing left, right, above and below."""
@@ -61,10 +65,10 @@ def windows(x: Tensor, channels: int) -> Iterator[tuple[slice, Window]]:
     B, H, W, _ = x.shape
     pixels = pixels_at_once(x, channels)
     if pixels >= B * H * W:
-        yield slice(0, B), Window(slice(0, H), slice(0, W), H, W)
+        yield slice(0, B), Window.whole(x)
         return
     images = max(1, pixels // (H * W))
-    columns = _even_step(W, max(8, math.isqrt(2 * pixels)))
+    columns = _even_step(W, max(8, math.isqrt(2 * pixels), pixels // H))
     rows = _even_step(H, max(4, pixels // columns))
     for image in range(0, B, images):
         for top in range(0, H, rows):
@@ -80,6 +84,16 @@ def windows(x: Tensor, channels: int) -> Iterator[tuple[slice, Window]]:
 def _even_step(size: int, largest: int) -> int:
     """A step of at most `largest` that cuts `size` into nearly equal parts."""
     return math.ceil(size / math.ceil(size / largest))
+
+
+def streams(x: Tensor, *, fused: bool) -> bool:
+    """Whether blocks take the fused form.
+
+    With gradients that pays on a CPU, where no compiler fuses what is published.
+    """
+    if not torch.is_grad_enabled():
+        return fused
+    return fused and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 @dataclass
@@ -111,13 +125,17 @@ class Workspace:
         return self.scratch[name]
 
 
-def normalised(x: Tensor, norm: ChannelNorm | nn.LayerNorm) -> Tensor:
-    """A layer norm over the last axis, of either kind, with statistics in float32."""
+def normalised(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A layer norm over the last axis, with statistics in float32; without a bias Restormer's."""
     channels = (x.shape[-1],)
-    if norm.bias is not None:
-        return F.layer_norm(x, channels, norm.weight, norm.bias, 1e-5)
-    centred, mean, inverse_deviation = torch.native_layer_norm(x, channels, norm.weight, None, 1e-5)
-    return torch.addcmul(centred, (mean * inverse_deviation).to(x.dtype), norm.weight)
+    if bias is not None:
+        return F.layer_norm(x, channels, weight, bias, 1e-5)
+    if torch.is_grad_enabled():  # none flow through the statistics that the next kernel returns
+        exact = full_precision(x)
+        variance = exact.var(-1, keepdim=True, unbiased=False)
+        return (exact * (variance + 1e-5).rsqrt()).to(x.dtype) * weight
+    centred, mean, inverse_deviation = torch.native_layer_norm(x, channels, weight, None, 1e-5)
+    return torch.addcmul(centred, (mean * inverse_deviation).to(x.dtype), weight)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -147,85 +165,73 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return x.permute(0, 2, 3, 1)
 
 
-class AttentionSums:
-    """Q·Kᵀ, the squared norms, and the projections that a mixer asks for, added up by windows."""
+class QueryKeySums:
+    """Q·Kᵀ, the squared norms, and the projections that a mixer asks for, as sums over windows."""
 
     def __init__(self, mixer: ChannelSelfAttention, x: Tensor):
-        B, H, W, _ = x.shape
+        H, W = x.shape[1:3]
         self.mixer = mixer
-        self.key_map = mixer.key_projection
-        rank = mixer.kv_channels // mixer.heads if self.key_map is None else len(self.key_map)
-        shape = (B, mixer.heads, mixer.head_channels)
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        zeros = functools.partial(torch.zeros, dtype=dtype, device=x.device)
-        self.products = zeros(*shape, rank)
-        self.query_squares = zeros(shape)
-        self.key_squares = zeros(B, mixer.heads, rank)
         directions = mixer.directions(H * W, x.device)
-        self.directions = None if directions is None else directions.view(H, W, -1).to(x.dtype)
-        if self.directions is not None:
-            count = self.directions.shape[-1]
-            self.query_projections = zeros(*shape, count)
-            self.key_projections = zeros(B, mixer.heads, rank, count)
+        self.directions = None if directions is None else directions.view(H, W, -1)
 
-    def add(self, images: slice, window: Window, query: Tensor, key: Tensor) -> None:
-        """One window's queries and keys, n×h×w×channels."""
+    def of_window(
+        self, window: Window, query: Tensor, key: Tensor, key_map: Tensor | None
+    ) -> list[Tensor]:
+        """One window's, from queries and keys of n×h×w×channels."""
         directions = None
         if self.directions is not None:
-            directions = self.directions[window.rows, window.columns].flatten(0, 1)
-        for index, image in enumerate(range(images.start, images.stop)):
-            queries = query[index].flatten(0, 1).chunk(self.mixer.heads, dim=-1)
-            keys = key[index].flatten(0, 1).chunk(self.mixer.heads, dim=-1)
-            for head, (q, k) in enumerate(zip(queries, keys, strict=True)):
-                if self.key_map is not None:
-                    k = k @ self.key_map.to(k.dtype).T
-                self._add_head((image, head), q, k, directions)
+            directions = self.directions[window.rows, window.columns].flatten(0, 1).to(query.dtype)
+        images = [
+            self._of_image(q, k, key_map, directions) for q, k in zip(query, key, strict=True)
+        ]
+        return [full_precision(torch.stack(each)) for each in zip(*images, strict=True)]
 
-    def _add_head(
-        self, at: tuple[int, int], query: Tensor, key: Tensor, directions: Tensor | None
-    ) -> None:
+    def _of_image(
+        self, query: Tensor, key: Tensor, key_map: Tensor | None, directions: Tensor | None
+    ) -> list[Tensor]:
+        query, key = (
+            each.flatten(0, 1).unflatten(1, (self.mixer.heads, -1)).transpose(0, 1)
+            for each in (query, key)
+        )  # h×L×d
+        if key_map is not None:
+            key = key @ key_map.to(key.dtype).T
+        sums = [squares(query), squares(key)]
         if self.mixer.needs_scores:
-            self.products[at] += query.T @ key
-        self.query_squares[at] += squares(query)
-        self.key_squares[at] += squares(key)
+            sums.append(query.mT @ key)
         if directions is not None:
-            self.query_projections[at] += query.T @ directions
-            self.key_projections[at] += key.T @ directions
+            sums += [query.mT @ directions, key.mT @ directions]
+        return sums
 
-    def attention(self) -> Tensor:
-        """The attention map, B×h×d×r."""
-        query_norm = self.query_squares.sqrt().clamp_min(1e-12)[..., None]
-        key_norm = self.key_squares.sqrt().clamp_min(1e-12)[..., None]
-        scores = self.products / query_norm / key_norm.mT
-        if self.directions is None:
-            return self.mixer.weigh(scores)
-        return self.mixer.weigh(
-            scores, self.query_projections / query_norm, self.key_projections / key_norm
-        )
+    def attention(self, sums: list[Tensor]) -> Tensor:
+        """The attention map, B×h×d×r, of a whole picture's sums."""
+        with without_autocast(sums[0].device):
+            query_norm, key_norm = (each.clamp_min(1e-24).sqrt()[..., None] for each in sums[:2])
+            rest = sums[2:]
+            scores = query_norm.new_empty(0)
+            if self.mixer.needs_scores:
+                scores = rest.pop(0) / query_norm / key_norm.mT
+            norms = (query_norm, key_norm)
+            projections = (each / norm for each, norm in zip(rest, norms, strict=False))
+            return self.mixer.weigh(scores, *projections)
 
 
 def squares(x: Tensor) -> Tensor:
-    """Each column's squared norm, as a product with ones, which is fast in half precision too."""
-    ones = torch.ones(1, x.shape[0], dtype=x.dtype, device=x.device)
-    return (ones @ (x * x))[0]
+    """Each column's squared norm, h×d, as a product with ones: fast in half precision too."""
+    ones = x.new_ones(1, 1, 1).expand(len(x), 1, x.shape[1])
+    return (ones @ (x * x))[:, 0]
 
 
 def output_maps(mixer: ChannelSelfAttention, attention: Tensor, weight: Tensor) -> Tensor:
     """The output projection after attention as one matrix an image: B×C×C', for the values."""
-    attention = full_precision(attention)
-    if mixer.value_projection is not None:
-        attention = attention @ mixer.value_projection.to(attention.dtype)
-    heads = weight.to(attention.dtype).unflatten(1, (mixer.heads, -1))  # out × h × d
-    return torch.einsum("ohd,bhdr->bohr", heads, attention).flatten(2)
+    with without_autocast(attention.device):
+        attention = full_precision(attention)
+        if mixer.value_projection is not None:
+            attention = attention @ mixer.value_projection.to(attention.dtype)
+        heads = weight.to(attention.dtype).unflatten(1, (mixer.heads, -1))  # out × h × d
+        return torch.einsum("ohd,bhdr->bohr", heads, attention).flatten(2)
 
 
-def add_mixed(
-    x: Tensor, values: Tensor, maps: Tensor, bias: Tensor | None, *, out: Tensor
-) -> Tensor:
-    """x + the values through each image's own matrix; `out` may be x."""
-    many = pixels_at_once(x, x.shape[-1] + values.shape[-1])
-    for image, matrix in enumerate(maps.to(x.dtype)):
-        flat = (each[image].flatten(0, 1).split(many) for each in (x, values, out))
-        for rows, mixed, target in zip(*flat, strict=True):
-            torch.add(rows, linear(mixed[None, None], matrix, bias)[0, 0], out=target)
-    return out
+def through_own_maps(x: Tensor, maps: Tensor, bias: Tensor | None) -> Tensor:
+    """Each image of n×h×w×C through its own matrix of n×C'×C."""
+    mixed = [linear(x[at : at + 1], one, bias) for at, one in enumerate(maps.to(x.dtype))]
+    return mixed[0] if len(mixed) == 1 else torch.cat(mixed)

@@ -1,25 +1,25 @@
 """Restormer's block, window by window."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import GuidedLowRankAttention
 from .layers import ChannelNorm, concatenated
+from .passes import Pass, Results
 from .streaming import (
-    AttentionSums,
+    QueryKeySums,
     Window,
     Workspace,
-    add_mixed,
     depthwise,
     linear,
     normalised,
     output_maps,
     pointwise,
-    windows,
+    through_own_maps,
 )
 
 if TYPE_CHECKING:
@@ -41,10 +41,14 @@ def restormer_block(
         values,
         maps,
         block.attention.project_out.bias,
-        out=features if workspace.owns(features) else workspace.take_spare(features),
+        into=features if workspace.owns(features) else workspace.take_spare(features),
     )
-    restored = workspace.take_spare(attended)
-    feed_forward(block.feed_forward, block.feed_forward_norm, attended, out=restored)
+    restored = feed_forward(
+        block.feed_forward,
+        block.feed_forward_norm,
+        attended,
+        into=workspace.take_spare(attended),
+    )
     workspace.hand_on(restored, spare=attended)
     return restored.permute(0, 3, 1, 2), attention
 
@@ -54,77 +58,128 @@ def attend(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The values, the matrix they go through in each image, and the attention map."""
     mixer = layer.mixer
-    sums = AttentionSums(mixer, x)
-    values = workspace.buffer("values", x, layer.value.pointwise.out_channels)
+    key_map = mixer.key_projection
+    normalise = (norm.weight, norm.bias)
+    query_key = QueryKeySums(mixer, x)
+    into = [workspace.buffer("values", x, layer.value.pointwise.out_channels)]
+    guided = isinstance(mixer, GuidedLowRankAttention)
+    layers = [layer.key, layer.value] if guided else [layer.query, layer.key, layer.value]
+    widths = [one.pointwise.out_channels for one in layers]
+
+    def from_guided(
+        images: slice, window: Window, x: Tensor, query: Tensor, factors: Tensor, *weights: Tensor
+    ) -> Results:
+        key, value = project(window, x, factors[images], *weights).split(widths, dim=-1)
+        return [value], query_key.of_window(window, query, key, None)
+
+    def together(
+        images: slice, window: Window, x: Tensor, key_map: Tensor | None, *weights: Tensor
+    ) -> Results:
+        query, key, value = project(window, x, None, *weights).split(widths, dim=-1)
+        return [value], query_key.of_window(window, query, key, key_map)
+
     if isinstance(mixer, GuidedLowRankAttention):
-        queries = workspace.buffer("queries", x, x.shape[-1])
-        project(x, norm, [layer.query], [queries])
-        factors = mixer.guidance(queries.permute(0, 3, 1, 2))
-        for images, window, (key, value) in projections(
-            x, norm, [layer.key, layer.value], factors=factors
-        ):
-            sums.add(images, window, window.of(queries[images]), key)
-            window.of(values[images]).copy_(value)
+        buffer = workspace.buffer("queries", x, x.shape[-1])
+        (query,), _ = Pass(only_projected, margins=(1,), channels=x.shape[-1]).run(
+            x, *normalise, *joined([layer.query]), into=[buffer]
+        )
+        factors = mixer.guidance(query.permute(0, 3, 1, 2))
+        (values,), sums = Pass(from_guided, margins=(1, 0), channels=sum(widths)).run(
+            x, query, factors, *normalise, *joined(layers), into=into
+        )
     else:
-        for images, window, (query, key, value) in projections(
-            x, norm, [layer.query, layer.key, layer.value]
-        ):
-            sums.add(images, window, query, key)
-            window.of(values[images]).copy_(value)
-    attention = sums.attention()
+        (values,), sums = Pass(together, margins=(1,), channels=sum(widths)).run(
+            x, key_map, *normalise, *joined(layers), into=into
+        )
+    attention = query_key.attention(sums)
     weight = layer.project_out.weight[:, :, 0, 0]
     return values, output_maps(mixer, attention, weight), attention
 
 
+def only_projected(images: slice, window: Window, x: Tensor, *weights: Tensor) -> Results:
+    return [project(window, x, None, *weights)], []
+
+
 def project(
-    x: Tensor, norm: ChannelNorm, layers: list["PointwiseDepthwise"], outputs: list[Tensor]
-) -> None:
-    for images, window, parts in projections(x, norm, layers):
-        for output, part in zip(outputs, parts, strict=True):
-            window.of(output[images]).copy_(part)
-
-
-def projections(
+    window: Window,
     x: Tensor,
-    norm: ChannelNorm,
-    layers: list["PointwiseDepthwise"],
-    factors: Tensor | None = None,
-) -> Iterator[tuple[slice, Window, tuple[Tensor, ...]]]:
-    """Several projections of the normalised features, times `factors` B×C, window by window."""
-    (weight, bias), (kernel, kernel_bias) = joined(layers)
-    widths = [layer.pointwise.out_channels for layer in layers]
-    for images, window in windows(x, sum(widths)):
-        around, missing = window.with_margin(1)
-        part = normalised(around.of(x[images]), norm)
-        if factors is not None:
-            part *= factors[images, None, None]
-        part = depthwise(pointwise(part, weight, bias, missing), kernel, kernel_bias)
-        yield images, window, part.split(widths, dim=-1)
+    factors: Tensor | None,
+    norm_weight: Tensor,
+    norm_bias: Tensor | None,
+    *joined_weights: Tensor,
+) -> Tensor:
+    """The window's normalised features, times factors n×C, through joined projections."""
+    x = normalised(x, norm_weight, norm_bias)
+    if factors is not None:
+        x = x * factors[:, None, None]
+    return convolved(window, x, *joined_weights)
 
 
-def joined(
-    layers: list["PointwiseDepthwise"],
-) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
-    """The weights and biases of the layers side by side, 1×1 as matrices."""
+def convolved(
+    window: Window,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    kernel: Tensor,
+    kernel_bias: Tensor | None,
+) -> Tensor:
+    """A 1×1 and a depth-wise 3×3 convolution of the window with a margin of one pixel."""
+    _, missing = window.with_margin(1)
+    return depthwise(pointwise(x, weight, bias, missing), kernel, kernel_bias)
+
+
+def joined(layers: Sequence["PointwiseDepthwise"]) -> list[Tensor | None]:
+    """Weight and bias of the layers' 1×1 convolutions side by side, and those of their 3×3 ones."""
     weight, bias = concatenated([layer.pointwise for layer in layers])
-    return (weight[:, :, 0, 0], bias), concatenated([layer.depthwise for layer in layers])
+    return [weight[:, :, 0, 0], bias, *concatenated([layer.depthwise for layer in layers])]
 
 
-def feed_forward(layer: "GatedFeedForward", norm: ChannelNorm, x: Tensor, *, out: Tensor) -> None:
+def add_mixed(
+    x: Tensor, values: Tensor, maps: Tensor, bias: Tensor | None, *, into: Tensor
+) -> Tensor:
+    """x + the values through each image's own matrix; `into` may be x."""
+
+    def mixed(
+        images: slice, window: Window, x: Tensor, values: Tensor, maps: Tensor, bias: Tensor | None
+    ) -> Results:
+        return [through_own_maps(values, maps[images], bias)], []
+
+    channels = x.shape[-1] + values.shape[-1]
+    rows = (each.flatten(1, 2)[:, None] for each in (x, values, into))
+    features, values, into = rows
+    (result,), _ = Pass(mixed, margins=(0, 0), channels=channels, residual=True).run(
+        features, values, maps, bias, into=[into]
+    )
+    return result.view(x.shape)
+
+
+def feed_forward(
+    layer: "GatedFeedForward", norm: ChannelNorm, x: Tensor, *, into: Tensor
+) -> Tensor:
     """x + the feed-forward of the normalised x, the gate's halves apart."""
-    (inner, inner_bias), (outer, outer_bias) = joined([layer.project_in])
-    halves = list(zip(*map(_halves, (inner, inner_bias, outer, outer_bias)), strict=True))
     weight, bias = layer.project_out.weight[:, :, 0, 0], layer.project_out.bias
     weight = F.pad(weight, (0, _to_whole_vectors(weight.shape[1])))
-    for images, window in windows(x, 2 * weight.shape[1]):
-        around, missing = window.with_margin(1)
-        part = normalised(around.of(x[images]), norm)
-        gate, hidden = (
-            depthwise(pointwise(part, inner, inner_bias, missing), outer, outer_bias)
-            for inner, inner_bias, outer, outer_bias in halves
-        )
-        restored = linear(F.gelu(gate).mul_(hidden), weight, bias)
-        torch.add(window.of(x[images]), restored, out=window.of(out[images]))
+    halves = zip(*map(_halves, joined([layer.project_in])), strict=True)
+    (result,), _ = Pass(gated, margins=(1,), channels=2 * weight.shape[1], residual=True).run(
+        x, norm.weight, norm.bias, weight, bias, *itertools.chain(*halves), into=[into]
+    )
+    return result
+
+
+def gated(
+    images: slice,
+    window: Window,
+    x: Tensor,
+    norm_weight: Tensor,
+    norm_bias: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    *halves: Tensor,
+) -> Results:
+    """`halves` are the gate's weights, 1×1 and 3×3 with their biases, then the hidden channels'."""
+    x = normalised(x, norm_weight, norm_bias)
+    gate, hidden = (convolved(window, x, *half) for half in (halves[:4], halves[4:]))
+    return [linear(F.gelu(gate) * hidden, weight, bias)], []
 
 
 def _halves(weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

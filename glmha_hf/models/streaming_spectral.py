@@ -6,8 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import ChannelSelfAttention, GuidedLowRankAttention, full_precision
-from .streaming import Window, Workspace, depthwise, linear, normalised, output_maps, windows
+from .attention import (
+    ChannelSelfAttention,
+    GuidedLowRankAttention,
+    full_precision,
+    without_autocast,
+)
+from .passes import Pass, Results
+from .streaming import (
+    Window,
+    Workspace,
+    depthwise,
+    linear,
+    normalised,
+    output_maps,
+    through_own_maps,
+    windows,
+)
 
 if TYPE_CHECKING:
     from .spectral import SpectralAttention, SpectralBlock, SpectralFeedForward
@@ -22,63 +37,75 @@ def spectral_block(
     workspace's last block returned.
     """
     features = x.permute(0, 2, 3, 1).contiguous()
-    attended = workspace.take_spare(features)
-    attention = attend(block.attention, features, weights, out=attended)
-    restored = features if workspace.owns(features) else torch.empty_like(features)
-    feed_forward(block.feed_forward, attended, out=restored)
+    attended, attention = attend(
+        block.attention, features, weights, into=workspace.take_spare(features)
+    )
+    restored = feed_forward(
+        block.feed_forward,
+        attended,
+        into=features if workspace.owns(features) else torch.empty_like(features),
+    )
     workspace.hand_on(restored, spare=attended)
     return restored.permute(0, 3, 1, 2), attention
 
 
-def attend(layer: "SpectralAttention", x: Tensor, weights: Tensor | None, *, out: Tensor) -> Tensor:
-    """Writes x + the attention layer's output, and returns the attention map."""
+def attend(
+    layer: "SpectralAttention", x: Tensor, weights: Tensor | None, *, into: Tensor
+) -> tuple[Tensor, Tensor]:
+    """x + the attention layer's output, and the attention map."""
     mixer = layer.mixer
     if weights is not None:
         weights = weights.permute(0, 2, 3, 1).expand(x.shape[0], -1, -1, -1)
     factors = None
     if isinstance(mixer, GuidedLowRankAttention):
-        factors = mixer.guidance_of_pooled(pooled_queries(x, layer.query, mixer.kernel_size))
+        factors = guidance(mixer, x, layer.query)
     attention = attention_map(mixer, x, layer.query.weight, layer.key.weight, factors)
     maps = output_maps(mixer, attention, layer.project_out.weight)
     if factors is not None:
-        maps = maps @ layer.value.weight.to(maps.dtype)
-    maps = maps.to(x.dtype)
+        with without_autocast(x.device):
+            maps = maps @ layer.value.weight.to(maps.dtype)
+    convolutions = [one.weight for one in layer.position if isinstance(one, nn.Conv2d)]
+    (attended,), _ = Pass(
+        mixed_and_placed, margins=(2, 0), channels=2 * x.shape[-1], residual=True
+    ).run(
+        x,
+        weights,
+        factors,
+        maps,
+        layer.project_out.bias,
+        layer.value.weight if factors is None else None,
+        *convolutions,
+        into=[into],
+    )
+    return attended, attention
 
-    for image in range(len(x)):
-        stream_image(
-            layer,
-            x[image : image + 1],
-            maps[image],
-            factors=None if factors is None else factors[image].to(x.dtype),
-            weights=None if weights is None else weights[image : image + 1],
-            out=out[image : image + 1],
-        )
-    return attention
 
-
-def stream_image(
-    layer: "SpectralAttention",
+def mixed_and_placed(
+    images: slice,
+    window: Window,
     x: Tensor,
-    mixing: Tensor,
-    *,
-    factors: Tensor | None,
     weights: Tensor | None,
-    out: Tensor,
-) -> None:
-    """x + the mixed values + the positional branch, for one image and its mixing matrix."""
-    first, second = (one.weight for one in layer.position if isinstance(one, nn.Conv2d))
-    for _, window in windows(x, 2 * x.shape[-1]):
-        inner, inner_missing = window.with_margin(1)
-        outer, outer_missing = inner.with_margin(1)
-        source = outer.of(x)
-        source = linear(source, layer.value.weight) if factors is None else source * factors
-        position = F.gelu(depthwise(F.pad(source, (0, 0, *outer_missing)), first))
-        position = depthwise(F.pad(position, (0, 0, *inner_missing)), second)
-        values = within(source, outer, window)
-        if weights is not None:
-            values = values * window.of(weights)
-        position += linear(values, mixing, layer.project_out.bias)
-        torch.add(window.of(x), position, out=window.of(out))
+    factors: Tensor | None,
+    maps: Tensor,
+    bias: Tensor | None,
+    value_weight: Tensor | None,
+    first: Tensor,
+    second: Tensor,
+) -> Results:
+    """The mixed values + the positional branch, of the values or the guided features."""
+    inner, inner_missing = window.with_margin(1)
+    outer, outer_missing = inner.with_margin(1)
+    if value_weight is not None:
+        source = linear(x, value_weight)
+    else:
+        assert factors is not None
+        source = x * factors[images, None, None].to(x.dtype)
+    position = F.gelu(depthwise(F.pad(source, (0, 0, *outer_missing)), first))
+    position = depthwise(F.pad(position, (0, 0, *inner_missing)), second)
+    values = within(source, outer, window)
+    if weights is not None:
+        values = values * weights
+    return [position + through_own_maps(values, maps[images], bias)], []
 
 
 def within(x: Tensor, larger: Window, window: Window) -> Tensor:
@@ -88,6 +115,13 @@ def within(x: Tensor, larger: Window, window: Window) -> Tensor:
     height = window.rows.stop - window.rows.start
     width = window.columns.stop - window.columns.start
     return x[:, top : top + height, left : left + width]
+
+
+def guidance(mixer: GuidedLowRankAttention, x: Tensor, query: nn.Linear) -> Tensor:
+    """What X is multiplied with, B×C; whole queries exist only where gradients are wanted."""
+    if torch.is_grad_enabled():
+        return mixer.guidance(linear(x, query.weight).permute(0, 3, 1, 2))
+    return mixer.guidance_of_pooled(pooled_queries(x, query, mixer.kernel_size))
 
 
 def pooled_queries(x: Tensor, query: nn.Linear, size: int) -> Tensor:
@@ -113,57 +147,78 @@ def attention_map(
 
     What is added up over windows, and the few products after it, are in float64.
     """
-    gram, projections = gram_matrix(mixer, x)
-    heads = mixer.heads
-    query_weight = query.double().unflatten(0, (heads, -1)).expand(len(x), -1, -1, -1)
-    key_weight = key.double().unflatten(0, (heads, -1)).expand(len(x), -1, -1, -1)
-    if mixer.key_projection is not None:
-        key_weight = mixer.key_projection.double() @ key_weight
-    if factors is not None:
-        key_weight = key_weight * factors[:, None, None].double()
-    query_gram, key_gram = query_weight @ gram, key_weight @ gram
-    query_norm = norms(query_gram, query_weight)
-    key_norm = norms(key_gram, key_weight)
-    dtype = full_precision(x[:0]).dtype
-    scores = (query_gram @ key_weight.mT / query_norm / key_norm.mT).to(dtype)
-    if projections is None:
-        return mixer.weigh(scores)
-    return mixer.weigh(
-        scores,
-        (query_weight @ projections / query_norm).to(dtype),
-        (key_weight @ projections / key_norm).to(dtype),
-    )
+    gram, *projections = gram_matrix(mixer, x)
+    with without_autocast(x.device):
+        heads = mixer.heads
+        query_weight = query.double().unflatten(0, (heads, -1)).expand(len(x), -1, -1, -1)
+        key_weight = key.double().unflatten(0, (heads, -1)).expand(len(x), -1, -1, -1)
+        if mixer.key_projection is not None:
+            key_weight = mixer.key_projection.double() @ key_weight
+        if factors is not None:
+            key_weight = key_weight * factors[:, None, None].double()
+        query_gram, key_gram = query_weight @ gram, key_weight @ gram
+        query_norm = norms(query_gram, query_weight)
+        key_norm = norms(key_gram, key_weight)
+        dtype = full_precision(x[:0]).dtype
+        scores = (query_gram @ key_weight.mT / query_norm / key_norm.mT).to(dtype)
+        projected = (
+            (weight @ each / norm).to(dtype)
+            for each in projections
+            for weight, norm in ((query_weight, query_norm), (key_weight, key_norm))
+        )
+        return mixer.weigh(scores, *projected)
 
 
 def norms(weighted_gram: Tensor, weight: Tensor) -> Tensor:
     squares = (weighted_gram * weight).sum(-1, keepdim=True)
-    return squares.clamp_min(0).sqrt().clamp_min(1e-12)
+    return squares.clamp_min(1e-24).sqrt()
 
 
-def gram_matrix(mixer: ChannelSelfAttention, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """X·Xᵀ, B×1×C×C, and X on the mixer's directions, B×1×C×count, added up by windows."""
-    B, H, W, C = x.shape
+def gram_matrix(mixer: ChannelSelfAttention, x: Tensor) -> list[Tensor]:
+    """X·Xᵀ, B×1×C×C, and X on the mixer's directions if it has any, B×1×C×count, in float64."""
+    H, W = x.shape[1:3]
     directions = mixer.directions(H * W, x.device)
-    gram = torch.zeros(B, 1, C, C, dtype=torch.float64, device=x.device)
-    projections = None
-    if directions is not None:
-        directions = directions.view(H, W, -1)
-        projections = gram.new_zeros(B, 1, C, directions.shape[-1])
-    for images, window in windows(x, 2 * C):
-        rows = full_precision(window.of(x[images])).flatten(1, 2)
-        gram[images, 0] += rows.mT @ rows
-        if projections is not None and directions is not None:
-            part = directions[window.rows, window.columns].flatten(0, 1).to(rows.dtype)
-            projections[images, 0] += rows.mT @ part
-    return gram, projections
+    directions = None if directions is None else directions.view(H, W, -1)
+
+    def products(images: slice, window: Window, x: Tensor) -> Results:
+        with without_autocast(x.device):
+            rows = full_precision(x).flatten(1, 2)
+            sums = [rows.mT @ rows]
+            if directions is not None:
+                part = directions[window.rows, window.columns].flatten(0, 1)
+                sums.append(rows.mT @ part.to(rows.dtype))
+            return [], [each[:, None].double() for each in sums]
+
+    _, sums = Pass(products, margins=(0,), channels=2 * x.shape[-1]).run(x)
+    return sums
 
 
-def feed_forward(layer: "SpectralFeedForward", x: Tensor, *, out: Tensor) -> None:
-    """Writes x + the feed-forward of x."""
+def feed_forward(layer: "SpectralFeedForward", x: Tensor, *, into: Tensor) -> Tensor:
+    """x + the feed-forward of x."""
     expand, contract = layer.expand.weight[:, :, 0, 0], layer.contract.weight[:, :, 0, 0]
-    for images, window in windows(x, 2 * len(expand)):
-        around, missing = window.with_margin(1)
-        part = F.pad(normalised(around.of(x[images]), layer.norm), (0, 0, *missing))
-        hidden = F.gelu(depthwise(F.gelu(linear(part, expand)), layer.depthwise.weight))
-        restored = linear(hidden, contract)
-        torch.add(window.of(x[images]), restored, out=window.of(out[images]))
+    (result,), _ = Pass(expanded, margins=(1,), channels=2 * len(expand), residual=True).run(
+        x,
+        layer.norm.weight,
+        layer.norm.bias,
+        expand,
+        layer.depthwise.weight,
+        contract,
+        into=[into],
+    )
+    return result
+
+
+def expanded(
+    images: slice,
+    window: Window,
+    x: Tensor,
+    norm_weight: Tensor,
+    norm_bias: Tensor,
+    expand: Tensor,
+    kernel: Tensor,
+    contract: Tensor,
+) -> Results:
+    _, missing = window.with_margin(1)
+    x = F.pad(normalised(x, norm_weight, norm_bias), (0, 0, *missing))
+    hidden = F.gelu(depthwise(F.gelu(linear(x, expand)), kernel))
+    return [linear(hidden, contract)], []
