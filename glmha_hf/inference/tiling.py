@@ -74,11 +74,15 @@ def _rise(blend: slice) -> Tensor:
 
 
 def cut(size: int, *, tile: int, overlap: int, multiple: int) -> Axis:
-    """As few tiles as leave every two neighbours at least `overlap` pixels in common."""
+    """As few tiles as leave every two neighbours at least `overlap` pixels in common.
+
+    They are of at most `tile` pixels, and no larger than that many tiles have to be.
+    """
     padded = math.ceil(size / multiple) * multiple
     if tile >= padded:
         return Axis(size, padded, (0,), ())
     count = math.ceil((padded - tile) / (tile - overlap)) + 1
+    tile = math.ceil((padded + (count - 1) * overlap) / count / multiple) * multiple
     room = (padded - tile) // multiple
     origins = tuple(index * room // (count - 1) * multiple for index in range(count))
     blends = []

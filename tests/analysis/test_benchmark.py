@@ -84,7 +84,8 @@ def test_tiles_are_measured_against_the_same_untiled():
     assert tiled.seam == seam(outputs[1], outputs[0], plan)
     assert whole.seam is None
     config = subject.config.changed(attention="glmha")
-    macs = plan.tiles * profile(config, height=16, width=16).total.macs
+    one = profile(config, height=plan.rows.tile, width=plan.columns.tile)
+    macs = plan.tiles * one.total.macs
     assert plan.tiles == 6
     assert tiled.gmacs == macs / 1e9
     assert whole.gmacs == profile(config, height=24, width=40).total.macs / 1e9

@@ -44,8 +44,16 @@ def test_tiles_lie_on_the_multiple_and_blend_well_inside(overlap):
         for index, blend in enumerate(axis.blends):
             shared = slice(axis.origins[index + 1], axis.extent(index).stop)
             assert blend.start - shared.start >= overlap // 4
-            assert axis.origins[index] + 128 - blend.stop >= overlap // 4
+            assert axis.origins[index] + axis.tile - blend.stop >= overlap // 4
             assert index == 0 or blend.start >= axis.blends[index - 1].stop
+
+
+@pytest.mark.parametrize(
+    ("size", "tiles", "tile"), [(128, 1, 128), (136, 2, 80), (232, 2, 128), (488, 5, 112)]
+)
+def test_tiles_are_no_larger_than_their_number_asks_for(size, tiles, tile):
+    axis = cut(size, tile=128, overlap=16, multiple=8)
+    assert (len(axis), axis.tile) == (tiles, tile)
 
 
 def test_corners_add_up_to_exactly_one_too():
