@@ -1,5 +1,7 @@
 """The weights that ship: small, documented, and good for what their names say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from glmha_hf.data.degradations.base import from_eight_bit, to_eight_bit
 from glmha_hf.data.pictures import read_picture
 from glmha_hf.demo import examples
 from glmha_hf.hub.zoo import WEIGHT_FILE, WEIGHTS
+from glmha_hf.inference.export import export_model
+from glmha_hf.inference.exported import ExportedNetwork
 from glmha_hf.metrics import compare
 
 SHIPPED = {model.name: model for model in glmha_hf.list_models() if model.ships}
@@ -35,10 +39,18 @@ def clean() -> np.ndarray:
 
 
 def restored(name: str, picture: np.ndarray, dtype: torch.dtype = torch.float32) -> np.ndarray:
-    model = AutoModelForImageToImage.from_pretrained(glmha_hf.resolve(name), dtype=dtype)
+    return answer(loaded(name, dtype), picture)
+
+
+def loaded(name: str, dtype: torch.dtype = torch.float32) -> Any:
+    return AutoModelForImageToImage.from_pretrained(glmha_hf.resolve(name), dtype=dtype)
+
+
+def answer(network: Any, picture: np.ndarray) -> np.ndarray:
     pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
     with torch.no_grad():
-        return model(pixels).reconstruction[0].float().numpy().transpose(1, 2, 0)
+        reconstruction = network(pixel_values=pixels).reconstruction
+    return reconstruction[0].float().numpy().transpose(1, 2, 0)
 
 
 def test_the_derainer_and_the_denoiser_ship():
@@ -88,6 +100,19 @@ def test_bfloat16_keeps_the_score(name, clean):
         psnr(restored(name, picture, dtype), clean) for dtype in (torch.float32, torch.bfloat16)
     )
     assert half == pytest.approx(full, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SHIPPED if "restormer" in name])
+def test_the_exported_graph_keeps_the_score(name, clean, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    model = loaded(name)
+    export_model(model, tmp_path / "graph")
+    graph = ExportedNetwork.from_folder(tmp_path / "graph")
+    picture = degraded(SHIPPED[name].task, clean)
+    exported, own = (psnr(answer(one, picture), clean) for one in (graph, model))
+    assert exported == pytest.approx(own, abs=0.05)
 
 
 def test_clean_pictures_stay_clean(clean):

@@ -12,7 +12,7 @@ from .pictures import for_screen, open_upload, save_pixels
 
 MAX_BLUR, MAX_NOISE = 28, 50
 # What each task's examples get: rain in per cent, blur in pixels, noise in 8-bit levels.
-USUAL = {"derain": (50, 0, 0), "deblur": (0, 14, 0), "denoise": (0, 0, 25)}
+USUAL = {"derain": (50, 0, 0), "deblur": (0, 6, 0), "denoise": (0, 0, 25)}
 HEAVY_RAIN, BRIGHTNESS = 50_000, 6.0
 """Drops per megapixel at 100 %, and how bright they are."""
 
@@ -44,7 +44,7 @@ def degrade(
             drops_per_megapixel=(drops, drops), brightness=(BRIGHTNESS, BRIGHTNESS)
         )(picture, rng)
     if blur:
-        picture = MotionBlur(travel=(float(blur), float(blur)))(picture, rng)
+        picture = MotionBlur(travel=(float(blur), float(blur)), rotation=0.4)(picture, rng)
     if noise:
         picture = GaussianNoise(sigma=float(noise))(picture, rng)
     return save_pixels(to_eight_bit(picture), folder / f"{upload.path.stem}-degraded.png")
