@@ -20,7 +20,7 @@ MARKERS = "os^vD"
 def plot_curves(
     rows: Sequence[Row], variants: Sequence[str], metric: str, path: Path, *, title: str
 ) -> None:
-    """A line a variant, the mean over seeds by update; the band is one standard deviation."""
+    """A line a variant, the mean over its seeds by update; the band is one standard deviation."""
     with plot_style():
         figure, [[axis]] = new_figure(1, 1, SIZE)
         for variant, colour in zip(variants, COLOURS, strict=False):
@@ -33,7 +33,9 @@ def plot_curves(
             places = sorted(scores)
             means = [statistics.fmean(scores[place]) for place in places]
             widths = [spread(scores[place]) or 0.0 for place in places]
-            axis.plot(places, means, color=colour, linewidth=1.6, marker=".", label=variant)
+            seeds = max(map(len, scores.values()))
+            name = f"{variant}, {seeds} seed{'s' if seeds > 1 else ''}"
+            axis.plot(places, means, color=colour, linewidth=1.6, marker=".", label=name)
             low, high = zip(
                 *((m - w, m + w) for m, w in zip(means, widths, strict=True)), strict=True
             )

@@ -224,10 +224,10 @@ def difference_table(findings: Findings, table: TableRecipe, against: str) -> st
 
 
 def figures(findings: Findings, results: Results, page: Path) -> list[str]:
-    """Learning curves of the first table's variants, and each table's scores by cost."""
+    """Learning curves of the first table's variants, and scores by cost where there are two."""
     group = findings.group
     panels = {table.title: _points(findings, table) for table in group.recipe.tables}
-    panels = {title: points for title, points in panels.items() if points}
+    panels = {title: points for title, points in panels.items() if len(points) > 1}
     if not panels:
         return []
     curves, costs = (results.folder / f"{group.name}-{what}.png" for what in ("curves", "costs"))
