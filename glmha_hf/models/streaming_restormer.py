@@ -145,8 +145,7 @@ def add_mixed(
         return [through_own_maps(values, maps[images], bias)], []
 
     channels = x.shape[-1] + values.shape[-1]
-    rows = (each.flatten(1, 2)[:, None] for each in (x, values, into))
-    features, values, into = rows
+    features, values, into = (each.flatten(1, 2)[:, None] for each in (x, values, into))
     (result,), _ = Pass(mixed, margins=(0, 0), channels=channels, residual=True).run(
         features, values, maps, bias, into=[into]
     )
