@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,12 +22,14 @@ from .seams import seam
 class Measurement:
     """`ratio` is how many times faster than the first case of the same size.
 
-    The difference and the PSNR are to the case that `compared_with` names; `seam` is for tiles.
+    `first` is what the first call took, which compiles what is to be compiled. The difference and
+    the PSNR are to the case that `compared_with` names; `seam` is for tiles.
     """
 
     case: Case
     seconds: float
     fastest: float
+    first: float
     microseconds_per_pixel: float
     ratio: float
     gmacs: float
@@ -57,7 +60,12 @@ def benchmark(
             size, attentions=subject.attentions, forms=forms, dtypes=dtypes, tiles=tiles
         )
         runs = {case: prepared(subject, case, device) for case in cases}
-        outputs = {case: run().float().cpu() for case, run in runs.items()}
+        first, outputs = {}, {}
+        for case, run in runs.items():
+            report(f"first run: {case.name}")
+            start = time.perf_counter()
+            outputs[case] = run().float().cpu()
+            first[case] = time.perf_counter() - start
         seconds: dict[Case, list[float]] = {case: [] for case in cases}
         for repeat in range(repeats):
             for case, run in runs.items():
@@ -67,6 +75,7 @@ def benchmark(
             measurements.append(
                 Measurement(
                     case=case,
+                    first=first[case],
                     **_speed(case, run, seconds, device),
                     **_accuracy(case, run, outputs),
                     peak_gigabytes=peak_memory(partial(prepared, subject, case, device), device)

@@ -7,6 +7,7 @@ from itertools import product
 from ..inference.tiling import plan_tiles
 
 FORMS = ("fused", "published")
+ALL_FORMS = (*FORMS, "compiled")
 Size = tuple[int, int]  # width and height
 
 
@@ -15,15 +16,11 @@ class Case:
     """One way of computing one model on one size, whole or in tiles of that side."""
 
     attention: str
-    fused: bool
+    form: str
     dtype: str
     width: int
     height: int
     tile: int | None = None
-
-    @property
-    def form(self) -> str:
-        return "fused" if self.fused else "published"
 
     @property
     def size(self) -> str:
@@ -46,12 +43,14 @@ def cases_of(
     dtypes: Sequence[str] = (),
     tiles: Sequence[int] = (),
 ) -> list[Case]:
-    """The published form runs in float32 alone, and whole; tiles are cut for the fused form."""
-    ways: list[tuple[bool, str, int | None]] = []
+    """The published form runs in float32 alone; what is not fused runs whole."""
+    ways: list[tuple[str, str, int | None]] = []
     if "published" in forms:
-        ways.append((False, "float32", None))
+        ways.append(("published", "float32", None))
+    if "compiled" in forms:
+        ways += product(["compiled"], dtypes, [None])
     if "fused" in forms:
-        ways += product([True], dtypes, [None, *tiles])
+        ways += product(["fused"], dtypes, [None, *tiles])
     cases = (Case(name, *way[:2], *size, way[2]) for name, way in product(attentions, ways))
     return list(dict.fromkeys(cases))
 
@@ -64,8 +63,8 @@ def compared_with(case: Case, cases: Collection[Case]) -> Case | None:
     """
     if case.tile:
         return replace(case, tile=None)
-    for fused in (False, True):
-        reference = replace(case, fused=fused, dtype="float32")
+    for form in ("published", "fused"):
+        reference = replace(case, form=form, dtype="float32")
         if reference in cases:
             return None if reference == case else reference
     return None

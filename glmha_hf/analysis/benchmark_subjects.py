@@ -45,7 +45,7 @@ class RandomWeights:
 
     def network(self, case: Case) -> ChannelAttentionModel:
         torch.manual_seed(0)
-        config = self.config.changed(attention=case.attention, fused=case.fused)
+        config = self.config.changed(attention=case.attention, fused=case.form == "fused")
         return model_class_of(config)(config)
 
     def inputs(self, case: Case, network: ChannelAttentionModel) -> Inputs:
@@ -83,7 +83,7 @@ class TrainedWeights:
         return [names if isinstance(names, str) else "+".join(dict.fromkeys(names))]
 
     def network(self, case: Case) -> ChannelAttentionModel:
-        return model_class_of(self.config).from_pretrained(self.folder, fused=case.fused)
+        return model_class_of(self.config).from_pretrained(self.folder, fused=case.form == "fused")
 
     def inputs(self, case: Case, network: ChannelAttentionModel) -> Inputs:
         return dict(load_processor(self.folder, network)(self.picture))
@@ -107,5 +107,7 @@ class Run:
 
 def prepared(subject: Subject, case: Case, device: str) -> Run:
     network = subject.network(case).eval().to(device, getattr(torch, case.dtype))
+    if case.form == "compiled":
+        network.compile_blocks()
     inputs = {name: values.to(device) for name, values in subject.inputs(case, network).items()}
     return Run(Restorer(network=network, processor=None, tile=case.tile), inputs)

@@ -23,6 +23,7 @@ from . import (
     restore,
     view,
 )
+from .running import check_device
 
 COMMANDS = (
     *(restore, reconstruct, view, demo),
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command != "bench":  # which measures an ordinary process
         keep_pages()
     try:
+        if getattr(arguments, "device", None):
+            check_device(arguments.device)
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
         print("glmha: interrupted", file=sys.stderr)

@@ -41,6 +41,16 @@ def add_running_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="errors only")
 
 
+def check_device(name: str) -> None:
+    """Refuses a device that torch does not know or does not find, before anything is loaded."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from None
+
+
 def run_files(
     arguments: argparse.Namespace,
     plan: Callable[[Callable[[str], object]], list[Job]],

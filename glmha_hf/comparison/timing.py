@@ -51,7 +51,7 @@ def _row(
         other
         for other in measured
         if other.case.attention == reference
-        and (other.case.fused, other.case.dtype) == (case.fused, case.dtype)
+        and (other.case.form, other.case.dtype) == (case.form, case.dtype)
     )
     return {
         "group": group.name,

@@ -110,6 +110,21 @@ class ChannelAttentionModel(PreTrainedModel):
         wants_dict = config.return_dict if return_dict is None else return_dict
         return output if wants_dict else output.to_tuple()
 
+    def compile_blocks(self, *, dynamic: bool = True) -> None:
+        """Compile every transformer block by itself: those that are alike share the work.
+
+        Unless the model is in training, the published form is compiled from here on: what is fused
+        is then the compiler's choice. With `dynamic` one compilation does for all sizes.
+        """
+        # Every level, patch and attention is a graph of its own; the default limit is 8.
+        torch._dynamo.config.recompile_limit = 128
+        for part in self.modules():
+            if hasattr(part, "fused") and not self.training:
+                part.fused = False  # type: ignore[assignment]
+            if isinstance(part, BlockSequence):
+                for block in part:
+                    block.compile(dynamic=dynamic)
+
     def example_inputs(self, height: int, width: int) -> dict[str, Tensor]:
         """Inputs of the right form, all zeros."""
         return {"pixel_values": torch.zeros(1, self.config.in_channels, height, width)}

@@ -1,7 +1,6 @@
 """Restormer's block, window by window."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from .attention import GuidedLowRankAttention
 from .layers import ChannelNorm, concatenated
-from .passes import Pass, Results
+from .passes import Results, by_windows
 from .streaming import (
     QueryKeySums,
     Window,
@@ -25,6 +24,8 @@ from .streaming import (
 if TYPE_CHECKING:
     from .layers import PointwiseDepthwise
     from .modeling_restormer import GatedFeedForward, RestormerAttention, RestormerBlock
+
+Weights = tuple[Tensor, Tensor | None, Tensor, Tensor | None]
 
 
 def restormer_block(
@@ -58,80 +59,62 @@ def attend(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The values, the matrix they go through in each image, and the attention map."""
     mixer = layer.mixer
-    key_map = mixer.key_projection
-    normalise = (norm.weight, norm.bias)
     query_key = QueryKeySums(mixer, x)
-    into = [workspace.buffer("values", x, layer.value.pointwise.out_channels)]
     guided = isinstance(mixer, GuidedLowRankAttention)
     layers = [layer.key, layer.value] if guided else [layer.query, layer.key, layer.value]
     widths = [one.pointwise.out_channels for one in layers]
+    project = convolutions(*joined(layers))
+    buffer = workspace.buffer("values", x, widths[-1])
 
-    def from_guided(
-        images: slice, window: Window, x: Tensor, query: Tensor, factors: Tensor, *weights: Tensor
-    ) -> Results:
-        key, value = project(window, x, factors[images], *weights).split(widths, dim=-1)
-        return [value], query_key.of_window(window, query, key, None)
+    def from_guided(images: slice, window: Window, x: Tensor, query: Tensor) -> Results:
+        guided = normalised(x, norm.weight, norm.bias) * factors[images]
+        key, value = project(window, guided).split(widths, dim=-1)
+        return [value], query_key.of_window(window, query, key)
 
-    def together(
-        images: slice, window: Window, x: Tensor, key_map: Tensor | None, *weights: Tensor
-    ) -> Results:
-        query, key, value = project(window, x, None, *weights).split(widths, dim=-1)
-        return [value], query_key.of_window(window, query, key, key_map)
+    def together(images: slice, window: Window, x: Tensor) -> Results:
+        features = normalised(x, norm.weight, norm.bias)
+        query, key, value = project(window, features).split(widths, dim=-1)
+        return [value], query_key.of_window(window, query, key)
 
     if isinstance(mixer, GuidedLowRankAttention):
-        buffer = workspace.buffer("queries", x, x.shape[-1])
-        (query,), _ = Pass(only_projected, margins=(1,), channels=x.shape[-1]).run(
-            x, *normalise, *joined([layer.query]), into=[buffer]
-        )
-        factors = mixer.guidance(query.permute(0, 3, 1, 2))
-        (values,), sums = Pass(from_guided, margins=(1, 0), channels=sum(widths)).run(
-            x, query, factors, *normalise, *joined(layers), into=into
+        query = queries(layer.query, norm, x, into=workspace.buffer("queries", x, x.shape[-1]))
+        factors = mixer.guidance(query.permute(0, 3, 1, 2))[:, None, None]
+        (values,), sums = by_windows(
+            from_guided, x, query, margins=(1, 0), channels=sum(widths), into=[buffer]
         )
     else:
-        (values,), sums = Pass(together, margins=(1,), channels=sum(widths)).run(
-            x, key_map, *normalise, *joined(layers), into=into
-        )
+        (values,), sums = by_windows(together, x, margins=(1,), channels=sum(widths), into=[buffer])
     attention = query_key.attention(sums)
     weight = layer.project_out.weight[:, :, 0, 0]
     return values, output_maps(mixer, attention, weight), attention
 
 
-def only_projected(images: slice, window: Window, x: Tensor, *weights: Tensor) -> Results:
-    return [project(window, x, None, *weights)], []
+def queries(layer: "PointwiseDepthwise", norm: ChannelNorm, x: Tensor, *, into: Tensor) -> Tensor:
+    project = convolutions(*joined([layer]))
+
+    def projected(images: slice, window: Window, x: Tensor) -> Results:
+        return [project(window, normalised(x, norm.weight, norm.bias))], []
+
+    (query,), _ = by_windows(projected, x, margins=(1,), channels=x.shape[-1], into=[into])
+    return query
 
 
-def project(
-    window: Window,
-    x: Tensor,
-    factors: Tensor | None,
-    norm_weight: Tensor,
-    norm_bias: Tensor | None,
-    *joined_weights: Tensor,
-) -> Tensor:
-    """The window's normalised features, times factors n×C, through joined projections."""
-    x = normalised(x, norm_weight, norm_bias)
-    if factors is not None:
-        x = x * factors[:, None, None]
-    return convolved(window, x, *joined_weights)
+def convolutions(
+    weight: Tensor, bias: Tensor | None, kernel: Tensor, kernel_bias: Tensor | None
+) -> Callable[[Window, Tensor], Tensor]:
+    """A 1×1 and a depth-wise 3×3 convolution of a window with a margin of one pixel."""
+
+    def convolved(window: Window, x: Tensor) -> Tensor:
+        _, missing = window.with_margin(1)
+        return depthwise(pointwise(x, weight, bias, missing), kernel, kernel_bias)
+
+    return convolved
 
 
-def convolved(
-    window: Window,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    kernel: Tensor,
-    kernel_bias: Tensor | None,
-) -> Tensor:
-    """A 1×1 and a depth-wise 3×3 convolution of the window with a margin of one pixel."""
-    _, missing = window.with_margin(1)
-    return depthwise(pointwise(x, weight, bias, missing), kernel, kernel_bias)
-
-
-def joined(layers: Sequence["PointwiseDepthwise"]) -> list[Tensor | None]:
+def joined(layers: Sequence["PointwiseDepthwise"]) -> Weights:
     """Weight and bias of the layers' 1×1 convolutions side by side, and those of their 3×3 ones."""
     weight, bias = concatenated([layer.pointwise for layer in layers])
-    return [weight[:, :, 0, 0], bias, *concatenated([layer.depthwise for layer in layers])]
+    return weight[:, :, 0, 0], bias, *concatenated([layer.depthwise for layer in layers])
 
 
 def add_mixed(
@@ -139,15 +122,13 @@ def add_mixed(
 ) -> Tensor:
     """x + the values through each image's own matrix; `into` may be x."""
 
-    def mixed(
-        images: slice, window: Window, x: Tensor, values: Tensor, maps: Tensor, bias: Tensor | None
-    ) -> Results:
+    def mixed(images: slice, window: Window, x: Tensor, values: Tensor) -> Results:
         return [through_own_maps(values, maps[images], bias)], []
 
     channels = x.shape[-1] + values.shape[-1]
     features, values, into = (each.flatten(1, 2)[:, None] for each in (x, values, into))
-    (result,), _ = Pass(mixed, margins=(0, 0), channels=channels, residual=True).run(
-        features, values, maps, bias, into=[into]
+    (result,), _ = by_windows(
+        mixed, features, values, margins=(0, 0), channels=channels, residual=True, into=[into]
     )
     return result.view(x.shape)
 
@@ -159,26 +140,16 @@ def feed_forward(
     weight, bias = layer.project_out.weight[:, :, 0, 0], layer.project_out.bias
     weight = F.pad(weight, (0, _to_whole_vectors(weight.shape[1])))
     halves = zip(*map(_halves, joined([layer.project_in])), strict=True)
-    (result,), _ = Pass(gated, margins=(1,), channels=2 * weight.shape[1], residual=True).run(
-        x, norm.weight, norm.bias, weight, bias, *itertools.chain(*halves), into=[into]
+    open_gate, project = (convolutions(*half) for half in halves)
+
+    def gated(images: slice, window: Window, x: Tensor) -> Results:
+        x = normalised(x, norm.weight, norm.bias)
+        return [linear(F.gelu(open_gate(window, x)) * project(window, x), weight, bias)], []
+
+    (result,), _ = by_windows(
+        gated, x, margins=(1,), channels=2 * weight.shape[1], residual=True, into=[into]
     )
     return result
-
-
-def gated(
-    images: slice,
-    window: Window,
-    x: Tensor,
-    norm_weight: Tensor,
-    norm_bias: Tensor | None,
-    weight: Tensor,
-    bias: Tensor | None,
-    *halves: Tensor,
-) -> Results:
-    """`halves` are the gate's weights, 1×1 and 3×3 with their biases, then the hidden channels'."""
-    x = normalised(x, norm_weight, norm_bias)
-    gate, hidden = (convolved(window, x, *half) for half in (halves[:4], halves[4:]))
-    return [linear(F.gelu(gate) * hidden, weight, bias)], []
 
 
 def _halves(weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

@@ -12,7 +12,7 @@ from .attention import (
     full_precision,
     without_autocast,
 )
-from .passes import Pass, Results
+from .passes import Results, by_windows
 from .streaming import (
     Window,
     Workspace,
@@ -64,48 +64,35 @@ def attend(
     if factors is not None:
         with without_autocast(x.device):
             maps = maps @ layer.value.weight.to(maps.dtype)
-    convolutions = [one.weight for one in layer.position if isinstance(one, nn.Conv2d)]
-    (attended,), _ = Pass(
-        mixed_and_placed, margins=(2, 0), channels=2 * x.shape[-1], residual=True
-    ).run(
+    first, second = (one.weight for one in layer.position if isinstance(one, nn.Conv2d))
+
+    def mixed_and_placed(
+        images: slice, window: Window, x: Tensor, weights: Tensor | None
+    ) -> Results:
+        """The mixed values + the positional branch, of the values or the guided features."""
+        inner, inner_missing = window.with_margin(1)
+        outer, outer_missing = inner.with_margin(1)
+        if factors is None:
+            source = linear(x, layer.value.weight)
+        else:
+            source = x * factors[images, None, None].to(x.dtype)
+        position = F.gelu(depthwise(F.pad(source, (0, 0, *outer_missing)), first))
+        position = depthwise(F.pad(position, (0, 0, *inner_missing)), second)
+        values = within(source, outer, window)
+        if weights is not None:
+            values = values * weights
+        return [position + through_own_maps(values, maps[images], layer.project_out.bias)], []
+
+    (attended,), _ = by_windows(
+        mixed_and_placed,
         x,
         weights,
-        factors,
-        maps,
-        layer.project_out.bias,
-        layer.value.weight if factors is None else None,
-        *convolutions,
+        margins=(2, 0),
+        channels=2 * x.shape[-1],
+        residual=True,
         into=[into],
     )
     return attended, attention
-
-
-def mixed_and_placed(
-    images: slice,
-    window: Window,
-    x: Tensor,
-    weights: Tensor | None,
-    factors: Tensor | None,
-    maps: Tensor,
-    bias: Tensor | None,
-    value_weight: Tensor | None,
-    first: Tensor,
-    second: Tensor,
-) -> Results:
-    """The mixed values + the positional branch, of the values or the guided features."""
-    inner, inner_missing = window.with_margin(1)
-    outer, outer_missing = inner.with_margin(1)
-    if value_weight is not None:
-        source = linear(x, value_weight)
-    else:
-        assert factors is not None
-        source = x * factors[images, None, None].to(x.dtype)
-    position = F.gelu(depthwise(F.pad(source, (0, 0, *outer_missing)), first))
-    position = depthwise(F.pad(position, (0, 0, *inner_missing)), second)
-    values = within(source, outer, window)
-    if weights is not None:
-        values = values * weights
-    return [position + through_own_maps(values, maps[images], bias)], []
 
 
 def within(x: Tensor, larger: Window, window: Window) -> Tensor:
@@ -189,36 +176,22 @@ def gram_matrix(mixer: ChannelSelfAttention, x: Tensor) -> list[Tensor]:
                 sums.append(rows.mT @ part.to(rows.dtype))
             return [], [each[:, None].double() for each in sums]
 
-    _, sums = Pass(products, margins=(0,), channels=2 * x.shape[-1]).run(x)
+    _, sums = by_windows(products, x, margins=(0,), channels=2 * x.shape[-1])
     return sums
 
 
 def feed_forward(layer: "SpectralFeedForward", x: Tensor, *, into: Tensor) -> Tensor:
     """x + the feed-forward of x."""
+    norm, kernel = layer.norm, layer.depthwise.weight
     expand, contract = layer.expand.weight[:, :, 0, 0], layer.contract.weight[:, :, 0, 0]
-    (result,), _ = Pass(expanded, margins=(1,), channels=2 * len(expand), residual=True).run(
-        x,
-        layer.norm.weight,
-        layer.norm.bias,
-        expand,
-        layer.depthwise.weight,
-        contract,
-        into=[into],
+
+    def expanded(images: slice, window: Window, x: Tensor) -> Results:
+        _, missing = window.with_margin(1)
+        x = F.pad(normalised(x, norm.weight, norm.bias), (0, 0, *missing))
+        hidden = F.gelu(depthwise(F.gelu(linear(x, expand)), kernel))
+        return [linear(hidden, contract)], []
+
+    (result,), _ = by_windows(
+        expanded, x, margins=(1,), channels=2 * len(expand), residual=True, into=[into]
     )
     return result
-
-
-def expanded(
-    images: slice,
-    window: Window,
-    x: Tensor,
-    norm_weight: Tensor,
-    norm_bias: Tensor,
-    expand: Tensor,
-    kernel: Tensor,
-    contract: Tensor,
-) -> Results:
-    _, missing = window.with_margin(1)
-    x = F.pad(normalised(x, norm_weight, norm_bias), (0, 0, *missing))
-    hidden = F.gelu(depthwise(F.gelu(linear(x, expand)), kernel))
-    return [linear(hidden, contract)], []

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoModelForImageToImage
 
 from ..hub.pull import model_folder
-from ..models.modeling_base import BlockSequence, ChannelAttentionModel
+from ..models.modeling_base import ChannelAttentionModel
 from ..registration import ZOO_CLASSES, model_class_of, zoo_class
 from .losses import Objective
 from .recipe import Recipe
@@ -37,7 +37,7 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
     if recipe.run.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if recipe.run.compile:
-        compile_blocks(model)
+        model.compile_blocks(dynamic=False)
     layout = torch.channels_last if recipe.run.channels_last else torch.preserve_format
     return model.to(dtype=torch.float32, memory_format=layout)
 
@@ -126,16 +126,6 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
             parameter.requires_grad_(False)
     if frozen:
         logger.info("frozen: %d of %d tensors", len(frozen), len(names))
-
-
-def compile_blocks(model: nn.Module) -> None:
-    """Compile each transformer block by itself: blocks that are alike share the work."""
-    # Every level, patch and attention is a graph of its own; the default limit is 8.
-    torch._dynamo.config.recompile_limit = 128
-    for blocks in model.modules():
-        if isinstance(blocks, BlockSequence):
-            for block in blocks:
-                block.compile(dynamic=False)
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

@@ -84,6 +84,7 @@ def test_profile_of_a_folder_with_overrides(capsys, tmp_path):
         (["convert", "missing.pth", "model"], "missing.pth does not exist"),
         (["convert", "{tmp}/text.pth", "{tmp}/model"], "holds more than tensors"),
         (["convert", "{tmp}/text.pth", "{tmp}"], "exists; add --overwrite to replace it"),
+        (["bench", "restormer", "--device", "nowhere"], "--device nowhere: Expected one of cpu, "),
         (["convert", "--to-published", "{tmp}/text.pth", "x.pth"], "is no model folder"),
     ],
 )

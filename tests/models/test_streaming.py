@@ -1,7 +1,9 @@
 import copy
+from functools import partialmethod
 
 import pytest
 import torch
+from torch import nn
 
 from glmha_hf.models import streaming
 from glmha_hf.models.attention import MIXERS
@@ -183,3 +185,28 @@ def test_norms_over_the_last_axis(kind):
     x = torch.randn(2, 6, 4, 5) + 3
     streamed = normalised(x.movedim(1, -1), norm.weight, norm.bias).movedim(-1, 1)
     torch.testing.assert_close(streamed, norm(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["restormer_features", "mst"])
+@pytest.mark.parametrize("attention", ["csa", "glmha"])
+def test_blocks_compiled_once_serve_every_size(form, attention, monkeypatch):
+    graphs = []
+
+    def keep(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=keep))
+    model, compiled = (small_model(form, attention=attention) for _ in range(2))
+    compiled.compile_blocks()
+    counts = []
+    for size in ((24, 40), (48, 32), (40, 16)):
+        inputs = random_inputs(model, *size)
+        with torch.no_grad():
+            expected = model(**inputs).reconstruction
+            torch.testing.assert_close(
+                compiled(**inputs).reconstruction, expected, rtol=1e-4, atol=1e-5
+            )
+        counts.append(len(graphs))
+    assert counts[0] > 0
+    assert len(set(counts)) == 1
