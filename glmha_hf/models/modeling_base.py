@@ -110,6 +110,9 @@ class ChannelAttentionModel(PreTrainedModel):
         wants_dict = config.return_dict if return_dict is None else return_dict
         return output if wants_dict else output.to_tuple()
 
+    def get_input_embeddings(self) -> None:  # type: ignore[override]
+        """There is no vocabulary; FSDP asks."""
+
     def compile_blocks(self, *, dynamic: bool = True) -> None:
         """Compile every transformer block by itself: those that are alike share the work.
 

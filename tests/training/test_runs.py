@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -182,20 +183,45 @@ def test_pieces_of_a_batch_give_the_losses_of_the_whole(
     assert losses(tmp_path) == pytest.approx(losses(unbroken), abs=1e-5)
 
 
+def in_two_processes(*command: object) -> None:
+    process = launch(
+        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command
+    )
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+
+
+def assert_same_course(first: Path, second: Path) -> None:
+    assert losses(first) == pytest.approx(losses(second), abs=1e-5)
+    scores, expected = (
+        [line["psnr"] for line in log(folder) if line["event"] == "validation"]
+        for folder in (first, second)
+    )
+    assert scores == pytest.approx(expected, abs=1e-3)
+
+
 def test_two_processes_give_the_losses_of_one(
     unbroken: Path, tiny_recipe: Path, tmp_path: Path
 ) -> None:
     """The batch of 4 is shared evenly, the batch of 3 is not."""
-    process = launch(
-        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        SCRIPT, tiny_recipe, f"output={tmp_path}",
-    )  # fmt: skip
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert losses(tmp_path) == pytest.approx(losses(unbroken), abs=1e-5)
-    scores = [line["psnr"] for line in log(tmp_path) if line["event"] == "validation"]
-    expected = [line["psnr"] for line in log(unbroken) if line["event"] == "validation"]
-    assert scores == pytest.approx(expected, abs=1e-3)
+    in_two_processes(SCRIPT, tiny_recipe, f"output={tmp_path}")
+    assert_same_course(tmp_path, unbroken)
+
+
+def test_weights_dealt_out_to_two_processes_give_the_losses_of_one(
+    unbroken: Path, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    """Under FSDP; stopped and resumed as well."""
+    command = ("-m", "tests.training.dealt_out", tiny_recipe, f"output={tmp_path}")
+    in_two_processes(*command)
+    assert_same_course(tmp_path, unbroken)
+    ended = weights(tmp_path)
+    torch.testing.assert_close(ended, weights(unbroken), rtol=0, atol=1e-5)
+    shutil.rmtree(tmp_path / "checkpoints" / "step-00000012")
+    shutil.rmtree(tmp_path / "last")
+    in_two_processes(*command)
+    torch.testing.assert_close(weights(tmp_path), ended, rtol=0, atol=1e-6)
+    assert_same_course(tmp_path, unbroken)
 
 
 def test_fine_tuning_starts_from_a_folder_and_leaves_frozen_weights_alone(
