@@ -126,12 +126,7 @@ def _write_mat(cube: SpectralCube, path: Path) -> None:
 
 
 def _read_mat(path: Path) -> tuple[np.ndarray, Sequence[float] | None]:
-    try:
-        values = read_array(path, key="cube")
-    except ValueError as error:
-        if "holds no variable" not in str(error):
-            raise
-        values = read_array(path, key="img")
+    values = read_array(path, key=("cube", "img"))
     values = values.transpose(2, 0, 1) if values.ndim == 3 else values
     try:
         bands = read_array(path, key="bands").ravel()

@@ -10,15 +10,19 @@ import numpy as np
 _HDF5_SIGNATURE = b"\x89HDF"
 
 
-def read_array(path: Path | str, *, key: str) -> np.ndarray:
-    """Read one variable in MATLAB's axis order, whichever format the file has."""
+def read_array(path: Path | str, *, key: str | tuple[str, ...]) -> np.ndarray:
+    """Read one variable in MATLAB's axis order, whichever format the file has.
+
+    Of several keys the first that there is; a `.npy` file has one array and no keys.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
         if path.suffix == ".npy":
             return np.load(path)
-        return _read_hdf5(path, key) if _is_hdf5(path) else _read_v5(path, key)
+        keys = (key,) if isinstance(key, str) else key
+        return _read_hdf5(path, keys) if _is_hdf5(path) else _read_v5(path, keys)
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]}") from None
     except (OSError, ValueError, NotImplementedError, TypeError) as error:
@@ -32,7 +36,7 @@ def _is_hdf5(path: Path) -> bool:
     return _HDF5_SIGNATURE in (head[:4], head[512:])
 
 
-def _read_v5(path: Path, key: str) -> np.ndarray:
+def _read_v5(path: Path, keys: tuple[str, ...]) -> np.ndarray:
     import scipy.io
 
     try:
@@ -40,18 +44,20 @@ def _read_v5(path: Path, key: str) -> np.ndarray:
     except Exception as error:  # scipy raises whatever its parser trips over
         raise ValueError(error) from None
     contents = {name: value for name, value in loaded.items() if not name.startswith("__")}
-    return np.asarray(_pick(contents, key))
+    return np.asarray(_pick(contents, keys))
 
 
-def _read_hdf5(path: Path, key: str) -> np.ndarray:
+def _read_hdf5(path: Path, keys: tuple[str, ...]) -> np.ndarray:
     import h5py
 
     with h5py.File(path, "r") as file:
         # HDF5 lists the axes the other way round than MATLAB does.
-        return np.asarray(_pick(file, key)).T
+        return np.asarray(_pick(file, keys)).T
 
 
-def _pick(contents: Any, key: str) -> Any:
-    if key not in contents:
-        raise KeyError(f"holds no variable {key}; it holds {', '.join(contents) or 'none'}")
-    return contents[key]
+def _pick(contents: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        if key in contents:
+            return contents[key]
+    held = ", ".join(contents) or "none"
+    raise KeyError(f"holds no variable {' or '.join(keys)}; it holds {held}")

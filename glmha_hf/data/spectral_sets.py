@@ -117,12 +117,7 @@ class CassiScenes:
 
 def read_cassi_cube(path: Path | str) -> Cube:
     """A scene's 28×H×W reflectances; the training scenes are 16-bit counts under another key."""
-    try:
-        values = read_array(path, key="img")
-    except ValueError as error:
-        if "img_expand" not in str(error):
-            raise
-        values = read_array(path, key="img_expand")
+    values = read_array(path, key=("img", "img_expand"))
     cube = values.transpose(2, 0, 1) if values.ndim == 3 else values
     return _checked(cube / 65536 if cube.max(initial=0) > 2 else cube, path, bands=28)
 

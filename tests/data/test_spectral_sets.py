@@ -74,5 +74,5 @@ def test_training_scenes_are_16_bit_counts_under_another_key(tmp_path):
 
 def test_a_scene_without_a_cube_names_what_it_holds(tmp_path):
     scipy.io.savemat(tmp_path / "scene1.mat", {"other": np.zeros((2, 2))})
-    with pytest.raises(ValueError, match="holds no variable img; it holds other"):
+    with pytest.raises(ValueError, match="holds no variable img or img_expand; it holds other"):
         read_cassi_cube(tmp_path / "scene1.mat")
