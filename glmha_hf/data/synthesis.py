@@ -6,12 +6,12 @@ import hashlib
 import io
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -33,25 +33,40 @@ Job = TypeVar("Job")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that decides what a synthesised dataset holds, saved beside it."""
+class SynthesisRecipe:
+    """What decides what any synthesised dataset holds, saved beside it."""
+
+    tasks: ClassVar[Mapping[str, Any]]
 
     task: str
-    source: str  # where the clean pictures come from, in words
+    source: str  # where the pictures come from, in words
     licence: str = "unknown"
     seed: int = 0
-    copies: int = 1  # differently degraded versions of every picture
+    copies: int = 1  # different versions of every picture
     validation: float = 0.0  # fraction of the pictures set aside
-    rows_per_shard: int = 64
-    parameters: dict[str, Any] = field(default_factory=dict)  # overrides of the degradation's own
+    parameters: dict[str, Any] = field(default_factory=dict)  # other than the usual ones
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise ValueError(f"no task {self.task}; there are {', '.join(TASKS)}")
+        if self.task not in self.tasks:
+            raise ValueError(f"no task {self.task}; there are {', '.join(self.tasks)}")
         if not 0 <= self.validation < 1:
             raise ValueError(f"the validation fraction is {self.validation}; it lies in [0, 1)")
-        if self.copies < 1 or self.rows_per_shard < 1 or self.seed < 0:
-            raise ValueError("copies and rows per shard start at 1, the seed at 0")
+        if self.copies < 1 or self.seed < 0:
+            raise ValueError("copies start at 1, the seed at 0")
+
+
+@dataclass(frozen=True)
+class Recipe(SynthesisRecipe):
+    """Degraded pictures; the parameters are their degradation's."""
+
+    tasks = TASKS
+
+    rows_per_shard: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rows_per_shard < 1:
+            raise ValueError("rows per shard start at 1")
         self._try_parameters()
 
     def _try_parameters(self) -> None:

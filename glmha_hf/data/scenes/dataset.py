@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from glmha_hf.data.scenes.card import scene_card
 from glmha_hf.data.scenes.reflectances import Split, check_installed, library
 from glmha_hf.data.scenes.scene import Scene, SceneStyle, make_scene
 from glmha_hf.data.spectral_sets import CASSI_WAVELENGTHS, NTIRE_WAVELENGTHS
-from glmha_hf.data.synthesis import agree_with_earlier_run, run_all
+from glmha_hf.data.synthesis import SynthesisRecipe, agree_with_earlier_run, run_all
 from glmha_hf.files import replaced_file
 
 SCENE_TASKS = {"rgb2hsi": NTIRE_WAVELENGTHS, "cassi": CASSI_WAVELENGTHS}
@@ -27,24 +27,13 @@ SCENE_SIZES = {"rgb2hsi": 384, "cassi": 256}
 
 
 @dataclass(frozen=True)
-class SceneRecipe:
-    """All that decides what a dataset of scenes holds, saved beside it."""
+class SceneRecipe(SynthesisRecipe):
+    """Scenes; copies have other light and matter, the parameters are SceneStyle's and Camera's."""
 
-    task: str
-    source: str  # where the photographs come from, in words
-    licence: str = "unknown"
-    seed: int = 0
-    copies: int = 1  # scenes of every photograph, in other light and matter
-    validation: float = 0.0  # fraction of the photographs, where they have no folders for it
-    parameters: dict[str, Any] = field(default_factory=dict)  # of SceneStyle, and of Camera
+    tasks = SCENE_TASKS
 
     def __post_init__(self) -> None:
-        if self.task not in SCENE_TASKS:
-            raise ValueError(f"no task {self.task}; there are {', '.join(SCENE_TASKS)}")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"the validation fraction is {self.validation}; it lies in [0, 1)")
-        if self.copies < 1 or self.seed < 0:
-            raise ValueError("copies start at 1, the seed at 0")
+        super().__post_init__()
         known = {each.name for kind in self._kinds() for each in fields(kind)}
         unknown = sorted(set(self.parameters) - known)
         if unknown:
