@@ -121,7 +121,8 @@ def pooled_queries(x: Tensor, query: nn.Linear, size: int) -> Tensor:
             columns = slice(column * W // size, -(-(column + 1) * W // size))
             part = x[:, rows, columns]
             for images, window in windows(part, 2 * C):
-                largest = linear(window.of(part[images]), query.weight).amax((1, 2))
+                queries = linear(window.of(part[images]), query.weight)
+                largest = queries.amax(1).amax(1)  # many times as fast as both axes at once
                 target = pooled[images, row, column]
                 torch.maximum(target, largest, out=target)
     return pooled.permute(0, 3, 1, 2)
