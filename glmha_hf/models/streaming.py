@@ -155,18 +155,29 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, missing: tuple[int, ...]) -> Tensor:
     """A 1×1 convolution, zeros standing for its output where the picture ends."""
-    around = (0, 0, *missing)
-    if not any(missing):
-        return linear(x, weight, bias)
     if bias is None:
-        return linear(F.pad(x, around), weight)
-    return F.pad(linear(x, weight, bias), around)
+        return linear(with_zeros(x, missing), weight)
+    return with_zeros(linear(x, weight, bias), missing)
 
 
-def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A depth-wise convolution that eats the margin."""
-    x = F.conv2d(x.permute(0, 3, 1, 2), weight, bias, groups=weight.shape[0])
+def with_zeros(x: Tensor, missing: tuple[int, ...]) -> Tensor:
+    """Zeros for what is missing of a margin left, right, above and below."""
+    return F.pad(x, (0, 0, *missing)) if any(missing) else x
+
+
+def depthwise(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """A depth-wise convolution that eats what the margin has beyond its own padding."""
+    x = F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=padding, groups=weight.shape[0])
     return x.permute(0, 2, 3, 1)
+
+
+def zeros_around(missing: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """A missing margin as a convolution's padding, rows and columns, and what is left of it."""
+    left, right, top, bottom = missing
+    rows, columns = min(top, bottom), min(left, right)
+    return (rows, columns), (left - columns, right - columns, top - rows, bottom - rows)
 
 
 class QueryKeySums:

@@ -19,6 +19,7 @@ from .streaming import (
     output_maps,
     pointwise,
     through_own_maps,
+    zeros_around,
 )
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ def convolutions(
     """A 1×1 and a depth-wise 3×3 convolution of a window with a margin of one pixel."""
 
     def convolved(window: Window, x: Tensor) -> Tensor:
-        _, missing = window.with_margin(1)
-        return depthwise(pointwise(x, weight, bias, missing), kernel, kernel_bias)
+        padding, missing = zeros_around(window.with_margin(1)[1])
+        return depthwise(pointwise(x, weight, bias, missing), kernel, kernel_bias, padding)
 
     return convolved
 

@@ -22,6 +22,8 @@ from .streaming import (
     output_maps,
     through_own_maps,
     windows,
+    with_zeros,
+    zeros_around,
 )
 
 if TYPE_CHECKING:
@@ -70,14 +72,17 @@ def attend(
         images: slice, window: Window, x: Tensor, weights: Tensor | None
     ) -> Results:
         """The mixed values + the positional branch, of the values or the guided features."""
-        inner, inner_missing = window.with_margin(1)
-        outer, outer_missing = inner.with_margin(1)
+        inner, missing = window.with_margin(1)
+        inner_padding, inner_missing = zeros_around(missing)
+        outer, missing = inner.with_margin(1)
+        outer_padding, outer_missing = zeros_around(missing)
         if factors is None:
             source = linear(x, layer.value.weight)
         else:
             source = x * factors[images, None, None].to(x.dtype)
-        position = F.gelu(depthwise(F.pad(source, (0, 0, *outer_missing)), first))
-        position = depthwise(F.pad(position, (0, 0, *inner_missing)), second)
+        position = depthwise(with_zeros(source, outer_missing), first, None, outer_padding)
+        position = with_zeros(F.gelu(position), inner_missing)
+        position = depthwise(position, second, None, inner_padding)
         values = within(source, outer, window)
         if weights is not None:
             values = values * weights
@@ -187,9 +192,9 @@ def feed_forward(layer: "SpectralFeedForward", x: Tensor, *, into: Tensor) -> Te
     expand, contract = layer.expand.weight[:, :, 0, 0], layer.contract.weight[:, :, 0, 0]
 
     def expanded(images: slice, window: Window, x: Tensor) -> Results:
-        _, missing = window.with_margin(1)
-        x = F.pad(normalised(x, norm.weight, norm.bias), (0, 0, *missing))
-        hidden = F.gelu(depthwise(F.gelu(linear(x, expand)), kernel))
+        padding, missing = zeros_around(window.with_margin(1)[1])
+        x = with_zeros(normalised(x, norm.weight, norm.bias), missing)
+        hidden = F.gelu(depthwise(F.gelu(linear(x, expand)), kernel, None, padding))
         return [linear(hidden, contract)], []
 
     (result,), _ = by_windows(
