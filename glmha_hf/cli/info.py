@@ -107,7 +107,13 @@ def one_model(name: str) -> dict[str, Any]:
     facts = Facts(folder=folder, title=folder.name, name=name, licence=stored_licence(folder))
     cost = profile(facts.config, height=SIDE, width=SIDE).total
     exported = exported_file(folder)
-    fused = "streamed through the cache" if facts.config.fused else "as published, step by step"
+    device = "cpu" if exported else default_device().type
+    if exported:
+        form = f"exported graph {exported.name}"
+    elif not facts.config.fused:
+        form = "as published, step by step"
+    else:
+        form = "streamed through the cache" if device == "cpu" else "fused, whole pictures at once"
     return {
         "name": name,
         "description": facts.description,
@@ -119,8 +125,8 @@ def one_model(name: str) -> dict[str, Any]:
         "conv_linear_macs": cost.conv_linear_macs,
         "metrics": read_evaluation(folder),
         "runs": {
-            "form": f"exported graph {exported.name}" if exported else fused,
-            "device": "cpu" if exported else str(default_device()),
+            "form": form,
+            "device": device,
             "dtype": "float32" if exported else facts.stored_config.get("dtype", "float32"),
         },
     }
