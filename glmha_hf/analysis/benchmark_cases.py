@@ -7,7 +7,6 @@ from itertools import product
 from ..inference.tiling import plan_tiles
 
 FORMS = ("fused", "published")
-ALL_FORMS = (*FORMS, "compiled")
 Size = tuple[int, int]  # width and height
 
 

@@ -1,8 +1,10 @@
 import math
+from functools import partialmethod
 
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from glmha_hf.analysis.benchmark import Measurement, as_rows, benchmark
 from glmha_hf.analysis.benchmark_cases import Case, cases_of, compared_with
@@ -62,6 +64,15 @@ def test_without_the_published_form_the_fused_one_in_float32_is_the_reference():
     assert measured[0].psnr is None
     assert 30 < measured[1].psnr < 80
     assert measured[0].microseconds_per_pixel == pytest.approx(1e6 * measured[0].seconds / 170)
+
+
+def test_the_compiled_form_is_the_published_one_compiled(monkeypatch):
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="eager"))
+    subject = random_weights()
+    compiled, fused = benchmark(subject, forms=["compiled", "fused"], dtypes=["float32"], repeats=1)
+    assert (compiled.case.form, fused.case.form) == ("compiled", "fused")
+    assert 0 < compiled.relative_difference < 2e-5
+    assert not prepared(subject, compiled.case, "cpu").restorer.network.config.fused
 
 
 def test_what_a_case_is_compared_with():
