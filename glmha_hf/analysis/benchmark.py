@@ -13,7 +13,7 @@ from torch import Tensor
 from ..metrics import psnr
 from .benchmark_cases import FORMS, Case, cases_of, check_tiles, compared_with
 from .benchmark_subjects import Run, Subject, prepared
-from .complexity import profile
+from .complexity import profile, tile_macs
 from .machine import peak_macs, peak_memory, timed
 from .seams import seam
 
@@ -90,9 +90,7 @@ def _speed(
     case: Case, run: Run, seconds: Mapping[Case, Sequence[float]], device: str
 ) -> dict[str, float]:
     first, median = (statistics.median(seconds[each]) for each in (next(iter(seconds)), case))
-    plan = run.plan
-    cost = profile(run.restorer.network.config, height=plan.rows.tile, width=plan.columns.tile)
-    macs = plan.tiles * cost.total.macs
+    macs = _macs(run)
     return {
         "seconds": median,
         "fastest": min(seconds[case]),
@@ -101,6 +99,16 @@ def _speed(
         "gmacs": macs / 1e9,
         "share_of_peak": macs / median / peak_macs(case.dtype, device),
     }
+
+
+def _macs(run: Run) -> int:
+    """Of the picture, or of its tiles and the mosaic that they take their statistics from."""
+    plan, network = run.plan, run.restorer.network
+    sides = {"height": plan.rows.tile, "width": plan.columns.tile}
+    whole = profile(network.config, **sides).total.macs
+    if plan.tiles == 1:
+        return whole
+    return whole + plan.tiles * tile_macs(network.config, **sides)
 
 
 def _accuracy(case: Case, run: Run, outputs: Mapping[Case, Tensor]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from ..inference.shared_statistics import sharing_statistics
 from ..models.attention import ChannelSelfAttention
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
@@ -93,9 +94,7 @@ def profile(
     with torch.device("meta"):
         network = model_class_of(config)(config).eval()
         inputs = network.example_inputs(height, width)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(**inputs)
-    flops = counter.get_flop_counts()
+    flops = _flops_of(network, inputs)
     root = type(network).__name__
     products = {
         name: _product_flops(name, mixer, flops, root)
@@ -110,6 +109,22 @@ def profile(
         return Cost(parameters, macs, macs - inside // 2)
 
     return Profile(height, width, cost("", network), _block_costs(network, cost))
+
+
+def tile_macs(config: ChannelAttentionConfig, *, height: int, width: int) -> int:
+    """What one tile costs, in the fused form, that shares its picture's statistics."""
+    with torch.device("meta"):
+        network = sharing_statistics(model_class_of(config)(config).eval())
+        inputs = network.example_inputs(height, width)
+    with torch.no_grad():
+        network(**inputs)  # which is taken for the picture
+    return _flops(_flops_of(network, inputs), "", "") // 2
+
+
+def _flops_of(network: ChannelAttentionModel, inputs: Mapping[str, torch.Tensor]) -> Mapping:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(**inputs)
+    return counter.get_flop_counts()
 
 
 def _block_costs(network: ChannelAttentionModel, cost) -> list[LevelCost]:

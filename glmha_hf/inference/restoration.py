@@ -1,7 +1,7 @@
 """Restoring pictures and reconstructing cubes: one call for one, a list or a stream of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,7 +15,8 @@ from ..models.image_processing_picture import PictureProcessor, as_array
 from .local_statistics import local_statistics
 from .memory import free_memory, largest_tile
 from .network import Network, input_dtype, load_network, load_processor
-from .tiling import Inputs, Progress, TilePlan, plan_tiles, reader, run_tiled
+from .shared_statistics import can_share, mosaic, sharing_statistics
+from .tiling import Inputs, Progress, Read, Run, TilePlan, plan_tiles, reader, run_tiled
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 Tile = int | Literal["auto"] | None
@@ -28,6 +29,7 @@ class Restorer:
 
     `tile="auto"` runs a picture whole where that fits `memory_budget` bytes (half of what is free
     when none is given), and in the largest tiles that fit otherwise; None always runs it whole.
+    Tiles share the whole picture's statistics (see `shared_statistics`), unless told not to.
     """
 
     network: Network
@@ -36,6 +38,7 @@ class Restorer:
     overlap: int | None = None
     batch_size: int = 1
     memory_budget: int | None = None
+    shared_statistics: bool = True
 
     @classmethod
     def load(
@@ -56,6 +59,7 @@ class Restorer:
         network = load_network(model, dtype=dtype, device=device)
         if local_window is not None:
             network = local_statistics(network, window=local_window)
+            settings["shared_statistics"] = False
         processor = load_processor(model, network) if processor is None else processor
         return cls(network=network, processor=processor, **settings)
 
@@ -93,13 +97,22 @@ class Restorer:
     def reconstruct(self, inputs: Inputs, *, progress: Progress | None = None) -> Tensor:
         """B×C×H×W in float32 on the CPU, in tiles where that is called for."""
         pictures, _, height, width = inputs["pixel_values"].shape
+        read, plan = reader(inputs), self.plan(height, width, pictures=pictures)
         return run_tiled(
-            self.run,
-            reader(inputs),
-            self.plan(height, width, pictures=pictures),
+            self.run_on_tiles(read, plan),
+            read,
+            plan,
             batch_size=self.batch_size,
             progress=progress,
         )
+
+    def run_on_tiles(self, read: Read, plan: TilePlan) -> Run:
+        """`run` for the tiles of one picture, or of a batch of them."""
+        if plan.tiles == 1 or not (self.shared_statistics and can_share(self.network)):
+            return self.run
+        restorer = replace(self, network=sharing_statistics(self.network))
+        restorer.run(mosaic(read, plan))
+        return restorer.run
 
     def restore_batch(
         self, pictures: Sequence[Picture], *, progress: Progress | None = None

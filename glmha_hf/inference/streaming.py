@@ -50,7 +50,8 @@ def restore_bands(
     def read(rows: slice, columns: slice) -> Inputs:
         return {"pixel_values": restorer.processor(source.read(rows, columns))["pixel_values"]}
 
-    bands = tiled_bands(restorer.run, read, plan, batch_size=restorer.batch_size, progress=progress)
+    run = restorer.run_on_tiles(read, plan)
+    bands = tiled_bands(run, read, plan, batch_size=restorer.batch_size, progress=progress)
     for top, band in bands:
         yield top, _like_its_source(band, source, top, restorer.processor)
 

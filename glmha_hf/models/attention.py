@@ -7,6 +7,7 @@ r the channels of a head that are left in keys and values (its rank).
 import contextlib
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,9 @@ class ChannelSelfAttention(nn.Module):
     """
 
     needs_scores = True
+    # Where tiles of a picture are to share what is made of the whole: that, by name, once it is
+    # known, for the picture or for each of a batch.
+    statistics: dict[str, Tensor] | None = None
 
     key_projection: nn.Parameter | None
     value_projection: nn.Parameter | None
@@ -56,6 +60,20 @@ class ChannelSelfAttention(nn.Module):
     def guide(self, x: Tensor, query: Tensor) -> Tensor:
         """What keys and values are generated from: B×C×H×W in and out."""
         return x
+
+    def of_picture(self, name: str, batch: int, compute: Callable[[], Tensor]) -> Tensor:
+        """`compute()`, or what it was for the whole pictures if this is a batch of their tiles."""
+        if self.statistics is None:
+            return compute()
+        if name not in self.statistics:
+            self.statistics[name] = compute()
+        return self.known(name, batch)
+
+    def known(self, name: str, batch: int) -> Tensor:
+        """What was made of the whole pictures, for as many tiles of them."""
+        assert self.statistics is not None
+        statistic = self.statistics[name]
+        return statistic.repeat(batch // len(statistic), *[1] * (statistic.ndim - 1))
 
     def directions(self, length: int, device: torch.device) -> Tensor | None:
         """Fixed directions, L×count, that `weigh` wants queries and keys projected on."""
@@ -83,7 +101,7 @@ class ChannelSelfAttention(nn.Module):
             return self.weigh(scores, query @ directions, key @ directions)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        attention = self.attention(query, key)
+        attention = self.of_picture("attention", len(query), lambda: self.attention(query, key))
         return attention.to(value.dtype) @ value, attention
 
     def reset_parameters(self) -> None:
@@ -122,7 +140,11 @@ class GuidedLowRankAttention(ChannelSelfAttention):
 
     def guidance(self, query: Tensor) -> Tensor:
         """What X is multiplied with in Eq. (5): 1 + αA, B×C."""
-        return self.guidance_of_pooled(F.adaptive_max_pool2d(query, self.kernel_size))
+        return self.of_picture(
+            "guidance",
+            len(query),
+            lambda: self.guidance_of_pooled(F.adaptive_max_pool2d(query, self.kernel_size)),
+        )
 
     def guidance_of_pooled(self, pooled: Tensor) -> Tensor:
         return 1 + self.settings.alpha * self.calibrate_pooled(pooled)

@@ -59,6 +59,15 @@ def attend(
     layer: "RestormerAttention", norm: ChannelNorm, x: Tensor, workspace: Workspace
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The values, the matrix they go through in each image, and the attention map."""
+    find = values_alone if layer.mixer.statistics else values_and_map
+    values, attention = find(layer, norm, x, workspace)
+    weight = layer.project_out.weight[:, :, 0, 0]
+    return values, output_maps(layer.mixer, attention, weight), attention
+
+
+def values_and_map(
+    layer: "RestormerAttention", norm: ChannelNorm, x: Tensor, workspace: Workspace
+) -> tuple[Tensor, Tensor]:
     mixer = layer.mixer
     query_key = QueryKeySums(mixer, x)
     guided = isinstance(mixer, GuidedLowRankAttention)
@@ -85,9 +94,32 @@ def attend(
         )
     else:
         (values,), sums = by_windows(together, x, margins=(1,), channels=sum(widths), into=[buffer])
-    attention = query_key.attention(sums)
-    weight = layer.project_out.weight[:, :, 0, 0]
-    return values, output_maps(mixer, attention, weight), attention
+    return values, mixer.of_picture("attention", len(x), lambda: query_key.attention(sums))
+
+
+def values_alone(
+    layer: "RestormerAttention", norm: ChannelNorm, x: Tensor, workspace: Workspace
+) -> tuple[Tensor, Tensor]:
+    """On a tile of a picture whose attention map is known: no queries, no keys."""
+    known = {name: layer.mixer.known(name, len(x)) for name in layer.mixer.statistics or ()}
+    factors = known["guidance"][:, None, None] if "guidance" in known else None
+    project = convolutions(*joined([layer.value]))
+
+    def of_window(images: slice, window: Window, x: Tensor) -> Results:
+        features = normalised(x, norm.weight, norm.bias)
+        if factors is not None:
+            features = features * factors[images]
+        return [project(window, features)], []
+
+    channels = layer.value.pointwise.out_channels
+    (values,), _ = by_windows(
+        of_window,
+        x,
+        margins=(1,),
+        channels=x.shape[-1] + channels,
+        into=[workspace.buffer("values", x, channels)],
+    )
+    return values, known["attention"]
 
 
 def queries(layer: "PointwiseDepthwise", norm: ChannelNorm, x: Tensor, *, into: Tensor) -> Tensor:

@@ -60,8 +60,12 @@ def attend(
         weights = weights.permute(0, 2, 3, 1).expand(x.shape[0], -1, -1, -1)
     factors = None
     if isinstance(mixer, GuidedLowRankAttention):
-        factors = guidance(mixer, x, layer.query)
-    attention = attention_map(mixer, x, layer.query.weight, layer.key.weight, factors)
+        factors = mixer.of_picture("guidance", len(x), lambda: guidance(mixer, x, layer.query))
+    attention = mixer.of_picture(
+        "attention",
+        len(x),
+        lambda: attention_map(mixer, x, layer.query.weight, layer.key.weight, factors),
+    )
     maps = output_maps(mixer, attention, layer.project_out.weight)
     if factors is not None:
         with without_autocast(x.device):

@@ -9,7 +9,7 @@ from torch import nn
 from glmha_hf.analysis.benchmark import Measurement, as_rows, benchmark
 from glmha_hf.analysis.benchmark_cases import Case, cases_of, compared_with
 from glmha_hf.analysis.benchmark_subjects import RandomWeights, TrainedWeights, prepared
-from glmha_hf.analysis.complexity import profile
+from glmha_hf.analysis.complexity import profile, tile_macs
 from glmha_hf.analysis.machine import peak_of_this_program
 from glmha_hf.analysis.seams import seam
 from glmha_hf.inference.restoration import reconstruct
@@ -96,8 +96,9 @@ def test_tiles_are_measured_against_the_same_untiled():
     assert tiled.seam == seam(outputs[1], outputs[0], plan)
     assert whole.seam is None
     config = subject.config.changed(attention="glmha")
-    one = profile(config, height=plan.rows.tile, width=plan.columns.tile)
-    macs = plan.tiles * one.total.macs
+    sides = {"height": plan.rows.tile, "width": plan.columns.tile}
+    mosaic = profile(config, **sides).total.macs
+    macs = mosaic + plan.tiles * tile_macs(config, **sides)
     assert plan.tiles == 6
     assert tiled.gmacs == macs / 1e9
     assert whole.gmacs == profile(config, height=24, width=40).total.macs / 1e9
