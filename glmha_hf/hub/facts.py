@@ -8,7 +8,7 @@ import json
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ KEPT = ("set", "protocol", "settings", "pictures", "dtype", "fingerprint", "mean
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """How a model was trained and what its validation gave."""
+    """How a model was trained and what its validation gave.
+
+    `earlier` are the runs whose weights it started from, first to last.
+    """
 
     name: str
     description: str
@@ -36,6 +39,7 @@ class TrainingRecord:
     validation: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
     input_scores: dict[str, float] = field(default_factory=dict)
+    earlier: list["TrainingRecord"] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         _write(folder / TRAINING, asdict(self))
@@ -44,11 +48,20 @@ class TrainingRecord:
     def read(cls, folder: Path) -> "TrainingRecord | None":
         if not (folder / TRAINING).is_file():
             return None
-        stored = _read(folder / TRAINING)
-        known = {each.name for each in fields(cls)}
-        if not isinstance(stored, dict) or stored.keys() - known:
-            raise ValueError(f"{folder / TRAINING} is not a training record")
-        return cls(**stored)
+        try:
+            return cls._of(_read(folder / TRAINING))
+        except (TypeError, AttributeError):
+            raise ValueError(f"{folder / TRAINING} is not a training record") from None
+
+    @classmethod
+    def _of(cls, stored: dict[str, Any]) -> "TrainingRecord":
+        earlier = [cls._of(one) for one in stored.get("earlier", [])]
+        return cls(**{**stored, "earlier": earlier})
+
+    @property
+    def runs(self) -> list["TrainingRecord"]:
+        """All that led to the weights, this one last."""
+        return [*self.earlier, replace(self, earlier=[])]
 
 
 def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:

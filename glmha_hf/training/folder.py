@@ -19,6 +19,7 @@ from ..convert.conversion import processor_for
 from ..files import replaced_folder
 from ..hub.card import model_card
 from ..hub.facts import DATA, TrainingRecord, portable_command
+from ..hub.pull import model_folder
 from ..hub.push import push
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
@@ -45,6 +46,7 @@ class ZooFolders:
         self.accelerator = accelerator
         self.recipe = recipe
         self.arguments = arguments
+        self.earlier = _runs_behind(recipe.init_from)
 
     def save(
         self,
@@ -95,6 +97,7 @@ class ZooFolders:
             validation=_told_validation(recipe) if validation else None,
             scores=dict(progress.scores) if validation else {},
             input_scores=dict(degraded),
+            earlier=self.earlier,
         )
 
     def push(self) -> str:
@@ -111,6 +114,12 @@ class ZooFolders:
             return push(folder, self.recipe.hub_id or self.recipe.name).url
         except Exception as error:  # whatever it is, the weights are safe: say where
             raise PushError(f"not pushed ({error}), but {folder} is complete") from error
+
+
+def _runs_behind(start: str | None) -> list[TrainingRecord]:
+    """What is known of how the weights came to be that a run starts from."""
+    record = None if start is None else TrainingRecord.read(model_folder(start))
+    return [] if record is None else record.runs
 
 
 def _provenance(root: str) -> str:

@@ -1,6 +1,7 @@
 """Cards say what is in the folder, and nothing else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,24 @@ def test_the_metadata_are_what_the_hub_reads(folder: Path, tmp_path: Path) -> No
     assert found["psnr"].dataset_name == "Rain100L"
     assert found["psnr"].metric_name == "PSNR (dB), protocol deraining"
     assert found["ssim"].dataset_args == {"limit": 4}
+
+
+def test_all_the_runs_behind_the_weights_are_told(folder: Path) -> None:
+    first = replace(RECORD, command="accelerate launch first.yaml", iteration=500, hours=1.5)
+    second = replace(RECORD, command="accelerate launch second.yaml", processes=2)
+    replace(RECORD, earlier=[first, second]).write(folder)
+    assert TrainingRecord.read(folder) == replace(RECORD, earlier=[first, second])
+    training = model_card(folder).partition("## Training")[2]
+    assert (
+        "In 3 runs, each from the weights of the one before as far as they fit: 2.00 h" in training
+    )
+    rows = [line.split("|")[3:5] for line in training.splitlines() if line.startswith("| ")]
+    assert [[cell.strip() for cell in row] for row in rows[2:]] == [
+        ["500 of 500", "1.50 h on 1 process"],
+        ["400 of 500", "0.25 h on 2 processes"],
+        ["400 of 500", "0.25 h on 1 process"],
+    ]
+    assert f"{first.command}\n{second.command}\n{RECORD.command}\n" in training
 
 
 def test_a_set_scored_again_replaces_its_scores(folder: Path, tmp_path: Path) -> None:

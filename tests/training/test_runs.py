@@ -236,6 +236,10 @@ def test_fine_tuning_starts_from_a_folder_and_leaves_frozen_weights_alone(
     assert torch.equal(before["embedding.weight"], after["embedding.weight"])
     assert not torch.equal(before["output.weight"], after["output.weight"])
     assert AutoModelForImageToImage.from_pretrained(tmp_path / "last").config.attention == "csa"
+    record = TrainingRecord.read(tmp_path / "last")
+    assert record is not None
+    assert record.earlier == [TrainingRecord.read(source)]
+    assert [run.iteration for run in record.runs] == [12, 2]
 
 
 def test_a_finished_run_started_again_changes_nothing(
