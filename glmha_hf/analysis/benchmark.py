@@ -8,12 +8,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ..inference.shared_statistics import can_share, sharing_statistics
 from ..metrics import psnr
+from ..models.configuration_attention import ChannelAttentionConfig
+from ..registration import model_class_of
 from .benchmark_cases import FORMS, Case, cases_of, check_tiles, compared_with
 from .benchmark_subjects import Run, Subject, prepared
-from .complexity import profile, tile_macs
+from .complexity import count_macs, profile
 from .machine import peak_macs, peak_memory, timed
 from .seams import seam
 
@@ -106,9 +110,18 @@ def _macs(run: Run) -> int:
     plan, network = run.plan, run.restorer.network
     sides = {"height": plan.rows.tile, "width": plan.columns.tile}
     whole = profile(network.config, **sides).total.macs
-    if plan.tiles == 1:
-        return whole
+    if plan.tiles == 1 or not can_share(network):
+        return plan.tiles * whole
     return whole + plan.tiles * tile_macs(network.config, **sides)
+
+
+def tile_macs(config: ChannelAttentionConfig, *, height: int, width: int) -> int:
+    """What one tile costs, in the fused form, that shares its picture's statistics."""
+    with torch.device("meta"):
+        network = sharing_statistics(model_class_of(config)(config).eval())
+        inputs = network.example_inputs(height, width)
+    count_macs(network, inputs)  # the first call is taken for the picture
+    return count_macs(network, inputs)
 
 
 def _accuracy(case: Case, run: Run, outputs: Mapping[Case, Tensor]) -> dict[str, float]:

@@ -9,7 +9,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from ..inference.shared_statistics import sharing_statistics
 from ..models.attention import ChannelSelfAttention
 from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
@@ -111,13 +110,8 @@ def profile(
     return Profile(height, width, cost("", network), _block_costs(network, cost))
 
 
-def tile_macs(config: ChannelAttentionConfig, *, height: int, width: int) -> int:
-    """What one tile costs, in the fused form, that shares its picture's statistics."""
-    with torch.device("meta"):
-        network = sharing_statistics(model_class_of(config)(config).eval())
-        inputs = network.example_inputs(height, width)
-    with torch.no_grad():
-        network(**inputs)  # which is taken for the picture
+def count_macs(network: ChannelAttentionModel, inputs: Mapping[str, torch.Tensor]) -> int:
+    """Of one call as it is made, whatever the form and whatever is spared."""
     return _flops(_flops_of(network, inputs), "", "") // 2
 
 

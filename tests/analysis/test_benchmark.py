@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from glmha_hf.analysis.benchmark import Measurement, as_rows, benchmark
+from glmha_hf.analysis.benchmark import Measurement, as_rows, benchmark, tile_macs
 from glmha_hf.analysis.benchmark_cases import Case, cases_of, compared_with
 from glmha_hf.analysis.benchmark_subjects import RandomWeights, TrainedWeights, prepared
-from glmha_hf.analysis.complexity import profile, tile_macs
+from glmha_hf.analysis.complexity import profile
 from glmha_hf.analysis.machine import peak_of_this_program
 from glmha_hf.analysis.seams import seam
 from glmha_hf.inference.restoration import reconstruct

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from glmha_hf import RestormerConfig
-from glmha_hf.analysis.complexity import profile, tile_macs
+from glmha_hf.analysis.benchmark import tile_macs
+from glmha_hf.analysis.complexity import profile
 from glmha_hf.inference.restoration import Restorer, restore
 from glmha_hf.inference.shared_statistics import can_share, mosaic, sharing_statistics
 from glmha_hf.inference.tiling import plan_tiles, reader, run_tiled
