@@ -39,6 +39,8 @@ def sharing_statistics(network: Any) -> ChannelAttentionModel:
     for mixer in twin.modules():
         if isinstance(mixer, ChannelSelfAttention):
             mixer.statistics = {}
+    if twin.compiled_dynamic is not None:
+        twin.compile_blocks(dynamic=twin.compiled_dynamic)  # graphs are shared, too
     return twin
 
 

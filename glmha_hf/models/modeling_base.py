@@ -67,6 +67,8 @@ class ChannelAttentionModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ["image"]  # noqa: RUF012
     supports_gradient_checkpointing = True
+    # How its blocks were compiled, if they were; copies of the model are not.
+    compiled_dynamic: bool | None = None
 
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
@@ -121,6 +123,7 @@ class ChannelAttentionModel(PreTrainedModel):
         """
         # Every level, patch and attention is a graph of its own; the default limit is 8.
         torch._dynamo.config.recompile_limit = 128
+        self.compiled_dynamic = dynamic
         for part in self.modules():
             if hasattr(part, "fused") and not self.training:
                 part.fused = False  # type: ignore[assignment]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from glmha_hf import RestormerConfig
 from glmha_hf.analysis.benchmark import tile_macs
@@ -89,6 +90,25 @@ def test_a_copy_shares_its_weights():
     pairs = zip(model.parameters(), twin.parameters(), strict=True)
     assert all(one is other for one, other in pairs)
     assert twin is not model
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_a_copy_of_a_compiled_model_is_compiled(monkeypatch, dynamic):
+    compiled = []
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda block, **how: compiled.append((block, how))
+    )
+    model = small_model("restormer")
+    sharing_statistics(model)
+    assert compiled == []
+    model.compile_blocks(dynamic=dynamic)
+    twin = sharing_statistics(model)
+    blocks = [block for one in (model, twin) for block in one.modules() if is_block(block)]
+    assert compiled == [(block, {"dynamic": dynamic}) for block in blocks]
+
+
+def is_block(module):
+    return isinstance(module, GradientCheckpointingLayer)
 
 
 def test_a_mosaic_is_of_a_tiles_size_and_from_corner_to_corner():
