@@ -101,7 +101,7 @@ class ChannelSelfAttention(nn.Module):
             return self.weigh(scores, query @ directions, key @ directions)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        attention = self.of_picture("attention", len(query), lambda: self.attention(query, key))
+        attention = self.of_picture("attention", query.shape[0], lambda: self.attention(query, key))
         return attention.to(value.dtype) @ value, attention
 
     def reset_parameters(self) -> None:
@@ -142,7 +142,7 @@ class GuidedLowRankAttention(ChannelSelfAttention):
         """What X is multiplied with in Eq. (5): 1 + αA, B×C."""
         return self.of_picture(
             "guidance",
-            len(query),
+            query.shape[0],
             lambda: self.guidance_of_pooled(F.adaptive_max_pool2d(query, self.kernel_size)),
         )
 

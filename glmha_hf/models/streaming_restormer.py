@@ -94,7 +94,7 @@ def values_and_map(
         )
     else:
         (values,), sums = by_windows(together, x, margins=(1,), channels=sum(widths), into=[buffer])
-    return values, mixer.of_picture("attention", len(x), lambda: query_key.attention(sums))
+    return values, mixer.of_picture("attention", x.shape[0], lambda: query_key.attention(sums))
 
 
 def values_alone(

@@ -60,10 +60,10 @@ def attend(
         weights = weights.permute(0, 2, 3, 1).expand(x.shape[0], -1, -1, -1)
     factors = None
     if isinstance(mixer, GuidedLowRankAttention):
-        factors = mixer.of_picture("guidance", len(x), lambda: guidance(mixer, x, layer.query))
+        factors = mixer.of_picture("guidance", x.shape[0], lambda: guidance(mixer, x, layer.query))
     attention = mixer.of_picture(
         "attention",
-        len(x),
+        x.shape[0],
         lambda: attention_map(mixer, x, layer.query.weight, layer.key.weight, factors),
     )
     maps = output_maps(mixer, attention, layer.project_out.weight)
