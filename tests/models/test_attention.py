@@ -297,3 +297,17 @@ def test_kv_reduction_can_be_given_for_every_block():
     model = RestormerForImageRestoration(config)
     maps = model(torch.rand(1, 3, 16, 16), output_attentions=True).attentions
     assert [one.shape[-1] for one in maps] == [8, 12, 16, 16, 16, 12, 16, 4]
+
+
+@pytest.mark.parametrize("name", ["csa", "glmha"])
+def test_the_batch_is_free_in_a_graph(name):
+    layer = RestormerAttention(
+        channels=12, heads=3, bias=False, settings=mixer(name).settings
+    ).eval()
+    features = torch.rand(2, 12, 8, 8)
+    graph = torch.export.export(
+        layer, (features,), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    )
+    more = torch.rand(5, 12, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(graph.module()(more)[0], layer(more)[0])
