@@ -24,6 +24,7 @@ from ..registration import ZOO_CLASSES, zoo_class
 from .compressed import COMPRESSION, compression_section
 from .facts import DATA, RECIPE, TrainingRecord, finite, read_evaluation
 from .snippets import CREDIT, MADE_BY, PICTURE, snippets
+from .trained import training_table
 from .zoo import BACKBONES, CARD, CONFIG, WEIGHTS, ZOO, ZooModel
 
 SIDE = 256
@@ -324,7 +325,7 @@ def _cost(facts: Facts) -> str:
 
 def _training(facts: Facts) -> str:
     record, recipe = facts.training, facts.folder / RECIPE
-    parts = [_one_run(record) if len(record.runs) == 1 else _several_runs(record)] if record else []
+    parts = [training_table(record)] if record else []
     if recipe.is_file():
         settings = recipe.read_text(encoding="utf-8").rstrip()
         parts.append(
@@ -332,40 +333,6 @@ def _training(facts: Facts) -> str:
             f"```yaml\n{settings}\n```\n\n</details>"
         )
     return "\n\n".join(["## Training", *parts]) if parts else ""
-
-
-def _one_run(record: TrainingRecord) -> str:
-    rows = [
-        ["data", record.data],
-        ["iterations", _iterations(record)],
-        ["weights", record.weights],
-        ["time", _time(record)],
-    ]
-    return f"{markdown_table(['', ''], rows)}\n\n```bash\n{record.command}\n```"
-
-
-def _several_runs(record: TrainingRecord) -> str:
-    runs = record.runs
-    told = (
-        f"In {len(runs)} runs, each from the weights of the one before as far as they fit: "
-        f"{sum(run.hours for run in runs):.2f} h in all. The weights are the last one's: "
-        f"{record.weights}."
-    )
-    rows = [
-        [str(number), run.data, _iterations(run), _time(run)] for number, run in enumerate(runs, 1)
-    ]
-    table = markdown_table(["run", "data", "iterations", "time"], rows)
-    commands = "\n".join(run.command for run in runs)
-    return f"{told}\n\n{table}\n\n```bash\n{commands}\n```"
-
-
-def _iterations(record: TrainingRecord) -> str:
-    return f"{record.iteration:,} of {record.iterations:,}"
-
-
-def _time(record: TrainingRecord) -> str:
-    times = "process" if record.processes == 1 else "processes"
-    return f"{record.hours:.2f} h on {record.processes} {times}"
 
 
 def _data(facts: Facts) -> str:

@@ -47,7 +47,9 @@ def test_tiles_with_the_statistics_of_the_whole_are_the_whole(form, attention, f
     plan = plan_tiles(122, 187, tile=96, overlap=48, multiple=model.config.size_multiple)
 
     def in_tiles(network):
-        run = lambda tiles: network(**tiles).reconstruction  # noqa: E731
+        def run(tiles):
+            return network(**tiles).reconstruction
+
         return run_tiled(run, reader(inputs), plan, batch_size=4)
 
     with torch.inference_mode():
