@@ -109,6 +109,7 @@ def measured_psnr(table: PaperTable, row: PaperRow, parameters: int, results: Re
             and each["protocol"] == table.protocol
             and each.get("parameters") == parameters
             and _same_attention(each, row)
+            and "local_window" not in each
             and each["pictures"] >= table.sets.get(each["set"], math.inf)
         )
         if same:

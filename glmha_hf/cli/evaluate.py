@@ -20,7 +20,8 @@ examples:
   glmha evaluate my-model --data photos/rainy,photos/clean --protocol deraining --worst 5
   glmha evaluate denoiser --data CBSD68 --sigma 15 25 50 --json
   glmha evaluate my-mst --data TSA_simu_data --baseline gap-tv
-  glmha evaluate glmha-restormer-derain input --data photos --degrade rain validation_rain"""
+  glmha evaluate glmha-restormer-derain input --data photos --degrade rain validation_rain
+  glmha evaluate my-deblurrer --data GoPro --local 256 384"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="precision"
     )
+    parser.add_argument(
+        "--local",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="SIZE",
+        help="score each model also with its attention on SIZE×SIZE windows",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
 
 
@@ -94,15 +103,17 @@ def run(arguments: argparse.Namespace, processes: "Processes | None" = None) -> 
 
     from ..evaluation.baselines import load_baselines
     from ..evaluation.report import as_json, as_table, write_reports
-    from ..evaluation.restorers import load_restorer
+    from ..evaluation.restorers import INPUT, load_restorer
     from ..evaluation.run import Processes, evaluate
     from ..hub.facts import portable_command
 
     processes = processes or Processes()
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = getattr(torch, arguments.dtype)
     restorers = [
-        load_restorer(name, device=device, dtype=getattr(torch, arguments.dtype))
+        load_restorer(name, device=device, dtype=dtype, local_window=window)
         for name in arguments.models
+        for window in ([None] if name == INPUT else [None, *arguments.local])
     ]
     restorers += load_baselines(arguments.baseline, sets, training=arguments.fit, device=device)
     results = evaluate(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..inference.exported import takes_mask
+from ..inference.local_statistics import local_statistics
 from ..inference.network import input_dtype, load_network, load_processor
 from ..models.modeling_base import ChannelAttentionModel
 from .baselines import Baseline
@@ -38,15 +39,29 @@ class InputRestorer:
 
 
 class ModelRestorer:
-    """A model with its processor, on one device, one sample at a time and never in tiles."""
+    """A model with its processor, on one device, one sample at a time and never in tiles.
+
+    With a `local_window` it is another model: its statistics are those of windows.
+    """
 
     def __init__(
-        self, model: Any, processor: Any, *, name: str, device: str | torch.device = "cpu"
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        name: str,
+        device: str | torch.device = "cpu",
+        local_window: int | None = None,
     ) -> None:
         self.name = name
         self.model = model.to(device).eval()
         self.processor = processor
+        self.local_window = local_window
         self.fingerprint = fingerprint(model, processor, torch.device(device).type)
+        if local_window is not None:
+            self.name += f", windows of {local_window}"
+            self.model = local_statistics(self.model, window=local_window)
+            self.fingerprint = digest(self.fingerprint.encode(), str(local_window).encode())
 
     @property
     def config(self) -> Any:
@@ -68,6 +83,7 @@ class ModelRestorer:
             "alpha": self.config.alpha,
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "dtype": str(self.model.dtype).removeprefix("torch."),
+            **({"local_window": self.local_window} if self.local_window else {}),
         }
 
     def require_fit(self, test_set: TestSet) -> None:
@@ -110,16 +126,22 @@ Restorer = InputRestorer | ModelRestorer | Baseline
 
 
 def load_restorer(
-    name: str, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+    name: str,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    local_window: int | None = None,
 ) -> Restorer:
-    """`input`, or a folder, a zoo name or a Hub id."""
+    """`input`, or a folder, a zoo name or a Hub id; `local_window` as in `local_statistics`."""
     if name == INPUT:
         return InputRestorer()
     model = load_network(name, dtype=dtype, device=device)
     if not isinstance(model, ChannelAttentionModel):
         raise ValueError(f"{name} is an exported model: score the one that it was made from")
     label = Path(name).resolve().name if Path(name).is_dir() else name
-    return ModelRestorer(model, load_processor(name, model), name=label, device=device)
+    return ModelRestorer(
+        model, load_processor(name, model), name=label, device=device, local_window=local_window
+    )
 
 
 def fingerprint(model: Any, processor: Any, device: str) -> str:

@@ -78,22 +78,29 @@ class TestSet(ABC):
         return compare(prediction, target, self.protocol)
 
 
-class PicturePairs(TestSet):
-    """Pairs of pictures from folders or a Hugging Face dataset, or clean ones to be noised."""
+class SourcedSet(TestSet):
+    """A set whose length, names and samples are a source's."""
 
-    input_kind: InputKind = "picture"
-
-    def __init__(
-        self, source: PairSource, name: str, protocol: str, *, sigma: float | None = None
-    ) -> None:
-        super().__init__(name, protocol, **({} if sigma is None else {"sigma": sigma}))
-        self.source, self.sigma = source, sigma
+    source: Any
 
     def __len__(self) -> int:
         return len(self.source)
 
     def picture_name(self, index: int) -> str:
         return self.source.name(index)
+
+
+class PicturePairs(SourcedSet):
+    """Pairs of pictures from folders or a Hugging Face dataset, or clean ones to be noised."""
+
+    input_kind: InputKind = "picture"
+    source: PairSource
+
+    def __init__(
+        self, source: PairSource, name: str, protocol: str, *, sigma: float | None = None
+    ) -> None:
+        super().__init__(name, protocol, **({} if sigma is None else {"sigma": sigma}))
+        self.source, self.sigma = source, sigma
 
     def identity(self, index: int) -> str:
         if isinstance(self.source, ColumnPairs):
@@ -180,20 +187,15 @@ class SiddBlocks(TestSet):
         return {"psnr": float(psnr(prediction, target.astype(np.float32) / 255, peak=1.0))}
 
 
-class NtireScenes(TestSet):
+class NtireScenes(SourcedSet):
     """RGB pictures and their 31-band cubes."""
 
     input_kind: InputKind = "rgb"
+    source: NtirePairs
 
     def __init__(self, source: NtirePairs, name: str, protocol: str) -> None:
         super().__init__(name, protocol)
         self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def picture_name(self, index: int) -> str:
-        return self.source.name(index)
 
     def identity(self, index: int) -> str:
         return file_identity(self.source.files[index])
@@ -203,20 +205,15 @@ class NtireScenes(TestSet):
         return Sample(self.picture_name(index), pair.cube, picture=pair.picture)
 
 
-class SnapshotScenes(TestSet):
+class SnapshotScenes(SourcedSet):
     """CASSI scenes, each measured through the mask without noise."""
 
     input_kind: InputKind = "snapshot"
+    source: CassiScenes
 
     def __init__(self, source: CassiScenes, name: str, protocol: str) -> None:
         super().__init__(name, protocol)
         self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def picture_name(self, index: int) -> str:
-        return self.source.name(index)
 
     def identity(self, index: int) -> str:
         return file_identity((self.source.files[index], self.source.mask_file))

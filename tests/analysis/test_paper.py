@@ -115,6 +115,7 @@ def test_a_measured_psnr_needs_the_very_network_on_all_sets():
         rain_results(pictures=9),
         rain_results(parameters=1_000_000),
         rain_results(protocol="denoising"),
+        rain_results(local_window=256),
     ):
         assert measured_psnr(table, csa, 26126644, results) == "not measured"
     assert measured_psnr(table, glmha, 24467764, rain_results()) == "not measured"

@@ -58,6 +58,21 @@ def test_the_second_run_says_what_was_done(rain, tmp_path, capsys):
     assert "3 pictures were done before" in capsys.readouterr().err
 
 
+def test_local_statistics_stand_beside_the_whole_picture(tmp_path, capsys):
+    rain = save_pairs(tmp_path / "test" / "Rain100L", 1, height=80, width=72)
+    model = save_model(tmp_path / "small", "restormer")
+    windows = ("--local", 64, 128)
+    run(model, "input", "--data", rain, *windows, "--output", tmp_path / "out", "--json")
+    whole, local, larger, nothing = json.loads(capsys.readouterr().out)["results"]
+    names = ["small", "small, windows of 64", "small, windows of 128", "input"]
+    assert [each["model"] for each in (whole, local, larger, nothing)] == names
+    assert (local["local_window"], larger["local_window"]) == (64, 128)
+    assert "local_window" not in whole
+    assert local["means"]["psnr"] != whole["means"]["psnr"]
+    assert larger["means"]["psnr"] == pytest.approx(whole["means"]["psnr"], abs=1e-3)
+    assert len({each["fingerprint"] for each in (whole, local, larger)}) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -68,6 +83,7 @@ def test_the_second_run_says_what_was_done(rain, tmp_path, capsys):
         (["input", "--data", "{rain}", "--worst", "-1"], "--worst starts at 0"),
         (["input", "--data", "{rain}", "--output", "{rain}/input/0.png"], "needs a folder"),
         (["{rain}", "--data", "{rain}"], "is no model folder"),
+        (["glmha-restormer-derain", "--data", "{rain}", "--local", "3"], "must be at least 64"),
         (["input", "--data", "{rain}", "--protocol", "cassi"], "holds pictures"),
     ],
 )
