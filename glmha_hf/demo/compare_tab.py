@@ -8,19 +8,22 @@ import pandas as pd
 from ..analysis.plots import COLOURS
 from . import examples
 from .comparing import ENERGY, HEADER, RANK_CROP, compare_models
-from .degrading import USUAL, degrade
+from .degrading import USUAL, degraded_example
 from .models import PICTURE_TASKS, find_shipped, shipped, task_label
 from .parts import (
     COMPUTE,
     STOPS,
+    go_and_stop,
     model_input,
     picture_gallery,
     picture_input,
     plainly,
+    result_slider,
     results_folder,
     rows_table,
     shares_of,
     stop_running,
+    truth_input,
 )
 
 RANK_COLUMNS = ["block", "share of the channels (%)", "model"]
@@ -60,9 +63,7 @@ def compare(
 def take_example(number: int, first: str) -> tuple[str, str]:
     """An example, degraded for the first model's task."""
     rain, blur, noise = USUAL[find_shipped(first, *PICTURE_TASKS).task]
-    clean = examples.pictures()[number]
-    path = degrade(clean, results_folder(), rain=rain, blur=blur, noise=noise, seed=number)
-    return str(path), str(clean)
+    return degraded_example(number, results_folder(), rain=rain, blur=blur, noise=noise)
 
 
 def build_compare_tab() -> None:
@@ -85,25 +86,11 @@ def build_compare_tab() -> None:
             )
             one = model_input(choices, label="First model", value=names[0])
             other = model_input(choices, label="Second model", value=second)
-            with gr.Row():
-                go = gr.Button("Compare", variant="primary", interactive=bool(models), scale=3)
-                stop = gr.Button("Stop", scale=1, min_width=80)
+            go, stop = go_and_stop("Compare", possible=bool(models))
             with gr.Accordion("Truth", open=False):
-                truth = picture_input(
-                    label="The clean picture, to score against (optional)",
-                    sources=["upload"],
-                    height=180,
-                )
+                truth = truth_input()
         with gr.Column(scale=3, min_width=320):
-            slider = gr.ImageSlider(
-                label="First | second",
-                format="png",
-                height=420,
-                max_height=420,
-                elem_classes="result",
-                buttons=["fullscreen"],
-                interactive=False,
-            )
+            slider = result_slider("First | second", height=420)
             table = rows_table(*HEADER)
     with gr.Row(equal_height=True):
         with gr.Column(min_width=300):

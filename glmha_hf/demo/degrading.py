@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.degradations import GaussianNoise, MotionBlur, ValidationRain
 from ..data.degradations.base import Picture, from_eight_bit, to_eight_bit
+from . import examples
 from .pictures import for_screen, open_upload, save_pixels
 
 MAX_BLUR, MAX_NOISE = 28, 50
@@ -48,3 +49,12 @@ def degrade(
     if noise:
         picture = GaussianNoise(sigma=float(noise))(picture, rng)
     return save_pixels(to_eight_bit(picture), folder / f"{upload.path.stem}-degraded.png")
+
+
+def degraded_example(
+    number: int, folder: Path, *, rain: float, blur: float, noise: float
+) -> tuple[str, str]:
+    """One of the examples degraded, and as it was."""
+    clean = examples.pictures()[number]
+    path = degrade(clean, folder, rain=rain, blur=blur, noise=noise, seed=number)
+    return str(path), str(clean)

@@ -53,6 +53,34 @@ def model_input(
     return dropdown
 
 
+def truth_input() -> gr.Image:
+    """Where the clean picture may be given, once the accordion around it is opened."""
+    return picture_input(
+        label="The clean picture, to score against (optional)", sources=["upload"], height=180
+    )
+
+
+def result_slider(label: str, *, height: int) -> gr.ImageSlider:
+    """Two pictures under one divider."""
+    return gr.ImageSlider(
+        label=label,
+        format="png",
+        height=height,
+        max_height=height,
+        elem_classes="result",
+        buttons=["fullscreen"],
+        interactive=False,
+    )
+
+
+def go_and_stop(label: str, *, possible: bool) -> tuple[gr.Button, gr.Button]:
+    """The button that starts the work, and beside it the one that ends it early."""
+    with gr.Row():
+        go = gr.Button(label, variant="primary", interactive=possible, scale=3)
+        stop = gr.Button("Stop", scale=1, min_width=80)
+    return go, stop
+
+
 def picture_gallery(pictures: Sequence[Path], *, label: str) -> gr.Dataset:
     """Examples as small pictures to click; which one was is handed over by its number."""
     return gr.Dataset(

@@ -6,21 +6,24 @@ from typing import Any
 import gradio as gr
 
 from . import examples
-from .degrading import MAX_BLUR, MAX_NOISE, USUAL, degrade
+from .degrading import MAX_BLUR, MAX_NOISE, USUAL, degrade, degraded_example
 from .models import PICTURE_TASKS, shipped
 from .parts import (
     COMPUTE,
     STOPS,
     facts_table,
     first_of,
+    go_and_stop,
     model_choices,
     model_input,
     picture_gallery,
     picture_input,
     plainly,
+    result_slider,
     results_folder,
     shares_of,
     stop_running,
+    truth_input,
 )
 from .restoring import TILES, restore_picture
 
@@ -70,9 +73,7 @@ def degrade_picture(
 
 @plainly
 def take_example(number: int, rain: float, blur: float, noise: float) -> tuple[str, str]:
-    clean = examples.pictures()[number]
-    path = degrade(clean, results_folder(), rain=rain, blur=blur, noise=noise, seed=number)
-    return str(path), str(clean)
+    return degraded_example(number, results_folder(), rain=rain, blur=blur, noise=noise)
 
 
 def choose_task(task: str) -> tuple[Any, ...]:
@@ -104,9 +105,7 @@ def build_restore_tab() -> None:
                 visible=len(tasks) > 0,
             )
             model = model_input(choices, label="Model", value=first_of(choices))
-            with gr.Row():
-                go = gr.Button("Restore", variant="primary", interactive=bool(tasks), scale=3)
-                stop = gr.Button("Stop", scale=1, min_width=80)
+            go, stop = go_and_stop("Restore", possible=bool(tasks))
             with gr.Accordion("Degrade a clean picture", open=False):
                 rain = gr.Slider(0, 100, usual[0], step=1, label="Rain (%)")
                 blur = gr.Slider(0, MAX_BLUR, usual[1], step=1, label="Motion blur (pixels)")
@@ -114,11 +113,7 @@ def build_restore_tab() -> None:
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0)
                 spoil = gr.Button("Degrade")
             with gr.Accordion("Truth and tiles", open=False):
-                truth = picture_input(
-                    label="The clean picture, to score against (optional)",
-                    sources=["upload"],
-                    height=180,
-                )
+                truth = truth_input()
                 tile = gr.Dropdown(
                     list(TILES),
                     value=TILES[0],
@@ -126,15 +121,7 @@ def build_restore_tab() -> None:
                     info="Pixels a side. auto: whole up to about a megapixel, then 512.",
                 )
         with gr.Column(scale=3, min_width=320):
-            slider = gr.ImageSlider(
-                label="Before | after",
-                format="png",
-                height=520,
-                max_height=520,
-                elem_classes="result",
-                buttons=["fullscreen"],
-                interactive=False,
-            )
+            slider = result_slider("Before | after", height=520)
             facts = facts_table("Time", "Picture", "MACs", "Tiles", "PSNR")
             with gr.Row():
                 as_png = gr.DownloadButton(

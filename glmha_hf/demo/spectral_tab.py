@@ -13,6 +13,7 @@ from .parts import (
     STOPS,
     facts_table,
     first_of,
+    go_and_stop,
     model_choices,
     model_input,
     picture_gallery,
@@ -145,9 +146,7 @@ def build_spectral_tab() -> None:
                     elem_classes="note",
                 )
             model = model_input(choices, label="Model", value=first_of(choices))
-            with gr.Row():
-                go = gr.Button("Reconstruct", variant="primary", scale=3)
-                stop = gr.Button("Stop", scale=1, min_width=80)
+            go, stop = go_and_stop("Reconstruct", possible=True)
             facts = facts_table("Time", "Cube", "PSNR", "Spectral angle")
             with gr.Row():
                 as_npy = gr.DownloadButton(
