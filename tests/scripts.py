@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,18 @@ def load_script(name: str) -> ModuleType:
     finally:
         sys.path.remove(str(path.parent))
     return module
+
+
+def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """`training/NAME.py` on one thread, as a process of its own; what it printed is kept."""
+    return subprocess.run(
+        [sys.executable, ROOT / "training" / f"{name}.py", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": ""},
+        check=False,
+    )
 
 
 def save_photographs(root: Path, *, train: int, test: int, size: tuple[int, int]) -> Path:

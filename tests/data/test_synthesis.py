@@ -1,9 +1,6 @@
 """A folder of pictures becomes a dataset: whole, documented, resumable."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +12,9 @@ from glmha_hf.data.pairs import ColumnPairs, open_dataset_on_disk
 from glmha_hf.data.pictures import list_pictures, read_picture
 from glmha_hf.data.synthesis import Recipe, synthesize
 from tests.data.scenes import save_scenes
+from tests.scripts import run_script
 
 datasets = pytest.importorskip("datasets")
-SCRIPT = Path(__file__).parents[2] / "training" / "synthesize.py"
 
 
 def recipe(task="derain", **settings):
@@ -151,26 +148,20 @@ class TestRecipe:
 
 
 class TestCommand:
-    def run(self, *arguments):
-        return subprocess.run(
-            [sys.executable, SCRIPT, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=SCRIPT.parents[1],
-            env={"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1", "PATH": ""},
-            check=False,
-        )
-
     def test_makes_a_dataset(self, clean_folder, tmp_path):
         output = tmp_path / "out"
-        done = self.run("denoise", clean_folder, output, "--source", "test", "--set", "sigma=15")
+        done = run_script(
+            "synthesize", "denoise", clean_folder, output, "--source", "test", "--set", "sigma=15"
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == str(output)
         assert "1/1 files" in done.stderr
         assert json.loads((output / "provenance.json").read_text())["parameters"] == {"sigma": 15}
 
     def test_errors_are_one_line_with_code_2(self, tmp_path):
-        done = self.run("derain", tmp_path / "absent", tmp_path / "out", "--source", "test")
+        done = run_script(
+            "synthesize", "derain", tmp_path / "absent", tmp_path / "out", "--source", "test"
+        )
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert "no folder" in done.stderr

@@ -2,9 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -20,8 +17,8 @@ from glmha_hf.data.scenes.dataset import SceneRecipe, synthesize_scenes
 from glmha_hf.data.spectral_patches import CassiPatches, NtirePatches
 from glmha_hf.data.spectral_sets import CASSI_WAVELENGTHS, CassiScenes, NtirePairs
 from tests.data.scenes import save_scenes
+from tests.scripts import run_script
 
-SCRIPT = Path(__file__).parents[3] / "training" / "synthesize.py"
 SMALL = {"size": 32, "regions": 3, "materials": 20}
 
 
@@ -195,20 +192,10 @@ class TestRecipe:
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("earthlib") is None, reason="needs earthlib")
 class TestCommand:
-    def run(self, *arguments):
-        return subprocess.run(
-            [sys.executable, SCRIPT, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=SCRIPT.parents[1],
-            env={"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1", "PATH": ""},
-            check=False,
-        )
-
     def test_two_processes_make_what_one_makes(self, photographs, tmp_path):
         for processes in (1, 2):
             output = tmp_path / str(processes)
-            done = self.run(
+            done = run_script("synthesize",
                 "rgb2hsi", photographs, output, "--source", "test",
                 "--size", 32, "--processes", processes,
             )  # fmt: skip
@@ -222,7 +209,9 @@ class TestCommand:
         np.testing.assert_array_equal(one, two)
 
     def test_errors_are_one_line_with_code_2(self, photographs, tmp_path):
-        done = self.run("cassi", photographs, tmp_path / "out", "--source", "t", "--size", 3)
+        done = run_script(
+            "synthesize", "cassi", photographs, tmp_path / "out", "--source", "t", "--size", 3
+        )
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert "16 pixels a side" in done.stderr
