@@ -5,6 +5,7 @@
 Needs the extras `demo`, `spectral` and `dev`, and Chromium at /usr/bin/chromium.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 QUALITIES, MOST_BYTES = (82, 72, 62, 52, 42), 200_000
 PATIENCE = 600_000  # milliseconds
+SNAPSHOT_MODEL = re.compile("^MST, ")
 SEEDING, AITZGORRI = 2, 3  # places among the examples: CC0 and CC BY 4.0
 
 
@@ -31,6 +33,7 @@ def spectral(page: Page) -> None:
     snapshot = page.get_by_label("CASSI snapshot")
     if snapshot.is_visible():
         snapshot.check()
+        expect(page.locator("input[aria-label='Model']:visible")).to_have_value(SNAPSHOT_MODEL)
     run(page, "Reconstruct", "Cube")
     page.locator(".plot:visible .marks").wait_for()
 
