@@ -83,7 +83,7 @@ class ModelRestorer:
             "alpha": self.config.alpha,
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "dtype": str(self.model.dtype).removeprefix("torch."),
-            **({"local_window": self.local_window} if self.local_window else {}),
+            **({} if self.local_window is None else {"local_window": self.local_window}),
         }
 
     def require_fit(self, test_set: TestSet) -> None:

@@ -195,10 +195,10 @@ class TestCommand:
     def test_two_processes_make_what_one_makes(self, photographs, tmp_path):
         for processes in (1, 2):
             output = tmp_path / str(processes)
-            done = run_script("synthesize",
-                "rgb2hsi", photographs, output, "--source", "test",
-                "--size", 32, "--processes", processes,
-            )  # fmt: skip
+            settings = ("--size", 32, "--processes", processes)
+            done = run_script(
+                "synthesize", "rgb2hsi", photographs, output, "--source", "test", *settings
+            )
             assert done.returncode == 0, done.stderr
             assert "5/5 files" in done.stderr
         for path in sorted((tmp_path / "1").glob("*_RGB/*.jpg")):
