@@ -16,6 +16,9 @@ from .attention import ChannelSelfAttention, full_precision, without_autocast
 
 # Size of the widest intermediate of one window, which is to stay in cache.
 WINDOW_BYTES = 1 << 22
+# From how many rows on windows are as wide as the picture: those need no columns of zeros beside
+# it, but a margin above and below that is large against less rows.
+LOWEST_STRIP = 12
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,12 @@ class Window:
         _, H, W, _ = x.shape
         return cls(slice(0, H), slice(0, W), H, W)
 
-    def with_margin(self, margin: int) -> tuple["Window", tuple[int, int, int, int]]:
-        """The larger window, and how much is missing left, right, above and below."""
+    @property
+    def is_whole(self) -> bool:
+        return self == Window(slice(0, self.height), slice(0, self.width), self.height, self.width)
+
+    def with_margin(self, margin: int) -> tuple["Window", "Zeros"]:
+        """The larger window, and what is missing of it."""
         top, bottom = self.rows.start - margin, self.rows.stop + margin
         left, right = self.columns.start - margin, self.columns.stop + margin
         clipped = Window(
@@ -43,8 +50,8 @@ class Window:
             self.height,
             self.width,
         )
-        missing = (max(-left, 0), max(right - self.width, 0))
-        return clipped, (*missing, max(-top, 0), max(bottom - self.height, 0))
+        columns = (max(-left, 0), max(right - self.width, 0))
+        return clipped, Zeros((*columns, max(-top, 0), max(bottom - self.height, 0)))
 
     def of(self, x: Tensor) -> Tensor:
         return x[:, self.rows, self.columns]
@@ -68,7 +75,9 @@ def windows(x: Tensor, channels: int) -> Iterator[tuple[slice, Window]]:
         yield slice(0, B), Window.whole(x)
         return
     images = max(1, pixels // (H * W))
-    columns = _even_step(W, max(8, math.isqrt(2 * pixels), pixels // H))
+    columns = W
+    if pixels < LOWEST_STRIP * W:
+        columns = _even_step(W, max(8, math.isqrt(2 * pixels), pixels // H))
     rows = _even_step(H, max(4, pixels // columns))
     for image in range(0, B, images):
         for top in range(0, H, rows):
@@ -114,6 +123,11 @@ class Workspace:
         spare, self.spare = self.spare, None
         return torch.empty_like(like) if spare is None else spare
 
+    def lend_spare(self, like: Tensor) -> Tensor:
+        """What `take_spare` will give out, to write into until then."""
+        self.spare = self.take_spare(like)
+        return self.spare
+
     def hand_on(self, features: Tensor, *, spare: Tensor) -> None:
         self.features, self.spare = features, spare
 
@@ -153,31 +167,88 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.conv2d(x.permute(0, 3, 1, 2), kernel, bias, dilation=2).permute(0, 2, 3, 1)
 
 
-def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, missing: tuple[int, ...]) -> Tensor:
-    """A 1×1 convolution, zeros standing for its output where the picture ends."""
+@dataclass(frozen=True)
+class Zeros:
+    """What a window with a margin lacks left, right, above and below, where the picture ends.
+
+    Zeros stand for it. A convolution adds them on both sides of an axis at once: columns that one
+    side lacks have to be there before it; of rows it is let make too many, which are cut off.
+    """
+
+    missing: tuple[int, int, int, int]
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """The convolution's own, rows and columns."""
+        left, right, top, bottom = self.missing
+        return max(top, bottom), min(left, right)
+
+    def beside(self, x: Tensor) -> Tensor:
+        """x with the columns that the convolution does not add by itself."""
+        left, right, *_ = self.missing
+        both = min(left, right)
+        return x if left == right else F.pad(x, (0, 0, left - both, right - both))
+
+    def cut(self, x: Tensor) -> Tensor:
+        """The convolution's result without the rows that are too many."""
+        *_, top, bottom = self.missing
+        return x if top == bottom else x[:, max(bottom - top, 0) : min(bottom - top, 0) or None]
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, zeros: Zeros) -> Tensor:
+    """A 1×1 convolution, with the zeros for its output that the next one does not add by itself."""
     if bias is None:
-        return linear(with_zeros(x, missing), weight)
-    return with_zeros(linear(x, weight, bias), missing)
+        return linear(zeros.beside(x), weight)
+    return zeros.beside(linear(x, weight, bias))
 
 
-def with_zeros(x: Tensor, missing: tuple[int, ...]) -> Tensor:
-    """Zeros for what is missing of a margin left, right, above and below."""
-    return F.pad(x, (0, 0, *missing)) if any(missing) else x
+def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, zeros: Zeros) -> Tensor:
+    """A depth-wise convolution that eats the margin."""
+    groups = weight.shape[0]
+    x = F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=zeros.padding, groups=groups)
+    return zeros.cut(x.permute(0, 2, 3, 1))
 
 
-def depthwise(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: tuple[int, int] = (0, 0)
-) -> Tensor:
-    """A depth-wise convolution that eats what the margin has beyond its own padding."""
-    x = F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=padding, groups=weight.shape[0])
-    return x.permute(0, 2, 3, 1)
+def within(x: Tensor, larger: Window, window: Window) -> Tensor:
+    """The window's part of what was computed for a larger one."""
+    top = window.rows.start - larger.rows.start
+    left = window.columns.start - larger.columns.start
+    height = window.rows.stop - window.rows.start
+    width = window.columns.stop - window.columns.start
+    return x[:, top : top + height, left : left + width]
 
 
-def zeros_around(missing: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, ...]]:
-    """A missing margin as a convolution's padding, rows and columns, and what is left of it."""
-    left, right, top, bottom = missing
-    rows, columns = min(top, bottom), min(left, right)
-    return (rows, columns), (left - columns, right - columns, top - rows, bottom - rows)
+class Maxima:
+    """The adaptive max-pool of pictures to size×size, from their windows."""
+
+    def __init__(self, like: Tensor, channels: int, size: int):
+        self.size = size
+        self.largest = like.new_full((len(like), size, size, channels), -torch.inf)
+
+    def update(self, images: slice, window: Window, x: Tensor) -> None:
+        """Take account of one window's n×h×w×channels."""
+        size, largest = self.size, self.largest[images]
+        if window.is_whole:  # the only way that gradients take
+            largest[:] = F.adaptive_max_pool2d(x.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+            return
+        for row, rows in _bins(window.rows, window.height, size):
+            highest = x[:, rows].amax(1)  # many times as fast as both axes at once
+            for column, columns in _bins(window.columns, window.width, size):
+                target = largest[:, row, column]
+                torch.maximum(target, highest[:, columns].amax(1), out=target)
+
+    def pooled(self) -> Tensor:
+        """B×channels×size×size."""
+        return self.largest.permute(0, 3, 1, 2)
+
+
+def _bins(part: slice, length: int, count: int) -> Iterator[tuple[int, slice]]:
+    """The bins of an axis that a part of it reaches into, and where in the part they lie."""
+    for index in range(count):
+        start = max(part.start, index * length // count)
+        stop = min(part.stop, -(-(index + 1) * length // count))
+        if start < stop:
+            yield index, slice(start - part.start, stop - part.start)
 
 
 class QueryKeySums:
@@ -195,11 +266,13 @@ class QueryKeySums:
             each.flatten(1, 2).unflatten(2, (self.mixer.heads, -1)).transpose(1, 2)
             for each in (query, key)
         )  # n×heads×L×d
+        if query.dtype == torch.float16:  # whose largest number many a sum exceeds
+            query, key = query.float(), key.float()
         if self.mixer.key_projection is not None:
             key = key @ self.mixer.key_projection.to(key.dtype).T
         sums = [squares(query), squares(key)]
         if self.mixer.needs_scores:
-            sums.append(query.mT @ key)
+            sums.append(products(query, key))
         if self.directions is not None:
             directions = self.directions[window.rows, window.columns].flatten(0, 1).to(query.dtype)
             sums += [query.mT @ directions, key.mT @ directions]
@@ -218,10 +291,16 @@ class QueryKeySums:
             return self.mixer.weigh(scores, *projections)
 
 
+def products(query: Tensor, key: Tensor) -> Tensor:
+    """Q·Kᵀ of n×h×L×d and n×h×L×r, the way round in which PyTorch copies least."""
+    if query.shape[:2] == (1, 1):
+        return (key[0, 0].T @ query[0, 0]).T[None, None]
+    return (key.mT @ query).mT
+
+
 def squares(x: Tensor) -> Tensor:
-    """Each column's squared norm, n×h×d, as a product with ones: fast in half precision too."""
-    ones = x.new_ones(1).expand(*x.shape[:2], 1, x.shape[2])
-    return (ones @ (x * x))[:, :, 0]
+    """Each column's squared norm, n×h×d."""
+    return (x * x).sum(-2)
 
 
 def output_maps(mixer: ChannelSelfAttention, attention: Tensor, weight: Tensor) -> Tensor:

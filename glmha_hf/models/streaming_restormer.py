@@ -10,6 +10,7 @@ from .attention import GuidedLowRankAttention
 from .layers import ChannelNorm, concatenated
 from .passes import Results, by_windows
 from .streaming import (
+    Maxima,
     QueryKeySums,
     Window,
     Workspace,
@@ -19,7 +20,7 @@ from .streaming import (
     output_maps,
     pointwise,
     through_own_maps,
-    zeros_around,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -73,26 +74,27 @@ def values_and_map(
     guided = isinstance(mixer, GuidedLowRankAttention)
     layers = [layer.key, layer.value] if guided else [layer.query, layer.key, layer.value]
     widths = [one.pointwise.out_channels for one in layers]
-    project = convolutions(*joined(layers))
+    weights = joined(layers)
     buffer = workspace.buffer("values", x, widths[-1])
-
-    def from_guided(images: slice, window: Window, x: Tensor, query: Tensor) -> Results:
-        guided = normalised(x, norm.weight, norm.bias) * factors[images]
-        key, value = project(window, guided).split(widths, dim=-1)
-        return [value], query_key.of_window(window, query, key)
 
     def together(images: slice, window: Window, x: Tensor) -> Results:
         features = normalised(x, norm.weight, norm.bias)
         query, key, value = project(window, features).split(widths, dim=-1)
         return [value], query_key.of_window(window, query, key)
 
+    def from_guided(images: slice, window: Window, features: Tensor, query: Tensor) -> Results:
+        key, value = project_guided(images, window, features).split(widths, dim=-1)
+        return [value], query_key.of_window(window, query, key)
+
     if isinstance(mixer, GuidedLowRankAttention):
-        query = queries(layer.query, norm, x, into=workspace.buffer("queries", x, x.shape[-1]))
-        factors = mixer.guidance(query.permute(0, 3, 1, 2))[:, None, None]
+        query, features, pooled = queries(layer, norm, x, mixer.kernel_size, workspace)
+        factors = mixer.of_picture("guidance", len(x), lambda: mixer.guidance_of_pooled(pooled))
+        project_guided = guided_convolutions(factors, *weights)
         (values,), sums = by_windows(
-            from_guided, x, query, margins=(1, 0), channels=sum(widths), into=[buffer]
+            from_guided, features, query, margins=(1, 0), channels=sum(widths), into=[buffer]
         )
     else:
+        project = convolutions(*weights)
         (values,), sums = by_windows(together, x, margins=(1,), channels=sum(widths), into=[buffer])
     return values, mixer.of_picture("attention", x.shape[0], lambda: query_key.attention(sums))
 
@@ -102,14 +104,10 @@ def values_alone(
 ) -> tuple[Tensor, Tensor]:
     """On a tile of a picture whose attention map is known: no queries, no keys."""
     known = {name: layer.mixer.known(name, len(x)) for name in layer.mixer.statistics or ()}
-    factors = known["guidance"][:, None, None] if "guidance" in known else None
-    project = convolutions(*joined([layer.value]))
+    project = guided_convolutions(known.get("guidance"), *joined([layer.value]))
 
     def of_window(images: slice, window: Window, x: Tensor) -> Results:
-        features = normalised(x, norm.weight, norm.bias)
-        if factors is not None:
-            features = features * factors[images]
-        return [project(window, features)], []
+        return [project(images, window, normalised(x, norm.weight, norm.bias))], []
 
     channels = layer.value.pointwise.out_channels
     (values,), _ = by_windows(
@@ -122,14 +120,49 @@ def values_alone(
     return values, known["attention"]
 
 
-def queries(layer: "PointwiseDepthwise", norm: ChannelNorm, x: Tensor, *, into: Tensor) -> Tensor:
-    project = convolutions(*joined([layer]))
+def queries(
+    layer: "RestormerAttention",
+    norm: ChannelNorm,
+    x: Tensor,
+    pooled_size: int,
+    workspace: Workspace,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The queries, the normalised x, and the queries' adaptive max-pool, B×C×k×k."""
+    project = convolutions(*joined([layer.query]))
+    maxima = Maxima(x, x.shape[-1], pooled_size)
 
     def projected(images: slice, window: Window, x: Tensor) -> Results:
-        return [project(window, normalised(x, norm.weight, norm.bias))], []
+        features = normalised(x, norm.weight, norm.bias)
+        query = project(window, features)
+        maxima.update(images, window, query)
+        return [query, within(features, window.with_margin(1)[0], window)], []
 
-    (query,), _ = by_windows(projected, x, margins=(1,), channels=x.shape[-1], into=[into])
-    return query
+    buffers = [workspace.buffer("queries", x, x.shape[-1]), workspace.lend_spare(x)]
+    (query, features), _ = by_windows(
+        projected, x, margins=(1,), channels=x.shape[-1], into=buffers
+    )
+    return query, features, maxima.pooled()
+
+
+def guided_convolutions(
+    factors: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    kernel: Tensor,
+    kernel_bias: Tensor | None,
+) -> Callable[[slice, Window, Tensor], Tensor]:
+    """`convolutions` of some images' features, each times its own factors, B×C."""
+    together = convolutions(weight, bias, kernel, kernel_bias)
+    if factors is None:
+        return lambda images, window, x: together(window, x)
+    each = [convolutions(weight * one, bias, kernel, kernel_bias) for one in factors]
+
+    def convolved(images: slice, window: Window, x: Tensor) -> Tensor:
+        if len(x) == 1:
+            return each[images.start](window, x)
+        return together(window, x * factors[images, None, None])
+
+    return convolved
 
 
 def convolutions(
@@ -138,8 +171,8 @@ def convolutions(
     """A 1×1 and a depth-wise 3×3 convolution of a window with a margin of one pixel."""
 
     def convolved(window: Window, x: Tensor) -> Tensor:
-        padding, missing = zeros_around(window.with_margin(1)[1])
-        return depthwise(pointwise(x, weight, bias, missing), kernel, kernel_bias, padding)
+        zeros = window.with_margin(1)[1]
+        return depthwise(pointwise(x, weight, bias, zeros), kernel, kernel_bias, zeros)
 
     return convolved
 

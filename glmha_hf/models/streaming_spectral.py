@@ -14,6 +14,7 @@ from .attention import (
 )
 from .passes import Results, by_windows
 from .streaming import (
+    Maxima,
     Window,
     Workspace,
     depthwise,
@@ -21,9 +22,7 @@ from .streaming import (
     normalised,
     output_maps,
     through_own_maps,
-    windows,
-    with_zeros,
-    zeros_around,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +59,11 @@ def attend(
         weights = weights.permute(0, 2, 3, 1).expand(x.shape[0], -1, -1, -1)
     factors = None
     if isinstance(mixer, GuidedLowRankAttention):
-        factors = mixer.of_picture("guidance", x.shape[0], lambda: guidance(mixer, x, layer.query))
+        factors = mixer.of_picture(
+            "guidance",
+            len(x),
+            lambda: mixer.guidance_of_pooled(pooled_queries(x, layer.query, mixer.kernel_size)),
+        )
     attention = mixer.of_picture(
         "attention",
         x.shape[0],
@@ -76,17 +79,14 @@ def attend(
         images: slice, window: Window, x: Tensor, weights: Tensor | None
     ) -> Results:
         """The mixed values + the positional branch, of the values or the guided features."""
-        inner, missing = window.with_margin(1)
-        inner_padding, inner_missing = zeros_around(missing)
-        outer, missing = inner.with_margin(1)
-        outer_padding, outer_missing = zeros_around(missing)
+        inner, inner_zeros = window.with_margin(1)
+        outer, outer_zeros = inner.with_margin(1)
         if factors is None:
             source = linear(x, layer.value.weight)
         else:
             source = x * factors[images, None, None].to(x.dtype)
-        position = depthwise(with_zeros(source, outer_missing), first, None, outer_padding)
-        position = with_zeros(F.gelu(position), inner_missing)
-        position = depthwise(position, second, None, inner_padding)
+        position = F.gelu(depthwise(outer_zeros.beside(source), first, None, outer_zeros))
+        position = depthwise(inner_zeros.beside(position), second, None, inner_zeros)
         values = within(source, outer, window)
         if weights is not None:
             values = values * weights
@@ -104,37 +104,16 @@ def attend(
     return attended, attention
 
 
-def within(x: Tensor, larger: Window, window: Window) -> Tensor:
-    """The window's part of what was computed for a larger one."""
-    top = window.rows.start - larger.rows.start
-    left = window.columns.start - larger.columns.start
-    height = window.rows.stop - window.rows.start
-    width = window.columns.stop - window.columns.start
-    return x[:, top : top + height, left : left + width]
-
-
-def guidance(mixer: GuidedLowRankAttention, x: Tensor, query: nn.Linear) -> Tensor:
-    """What X is multiplied with, B×C; whole queries exist only where gradients are wanted."""
-    if torch.is_grad_enabled():
-        return mixer.guidance(linear(x, query.weight).permute(0, 3, 1, 2))
-    return mixer.guidance_of_pooled(pooled_queries(x, query, mixer.kernel_size))
-
-
 def pooled_queries(x: Tensor, query: nn.Linear, size: int) -> Tensor:
     """The adaptive max-pool of the queries to size×size, B×C×size×size, without whole queries."""
-    B, H, W, C = x.shape
-    pooled = x.new_full((B, size, size, C), -torch.inf)
-    for row in range(size):
-        rows = slice(row * H // size, -(-(row + 1) * H // size))
-        for column in range(size):
-            columns = slice(column * W // size, -(-(column + 1) * W // size))
-            part = x[:, rows, columns]
-            for images, window in windows(part, 2 * C):
-                queries = linear(window.of(part[images]), query.weight)
-                largest = queries.amax(1).amax(1)  # many times as fast as both axes at once
-                target = pooled[images, row, column]
-                torch.maximum(target, largest, out=target)
-    return pooled.permute(0, 3, 1, 2)
+    maxima = Maxima(x, x.shape[-1], size)
+
+    def taken_in(images: slice, window: Window, x: Tensor) -> Results:
+        maxima.update(images, window, linear(x, query.weight))
+        return [], []
+
+    by_windows(taken_in, x, margins=(0,), channels=2 * x.shape[-1])
+    return maxima.pooled()
 
 
 def attention_map(
@@ -196,9 +175,9 @@ def feed_forward(layer: "SpectralFeedForward", x: Tensor, *, into: Tensor) -> Te
     expand, contract = layer.expand.weight[:, :, 0, 0], layer.contract.weight[:, :, 0, 0]
 
     def expanded(images: slice, window: Window, x: Tensor) -> Results:
-        padding, missing = zeros_around(window.with_margin(1)[1])
-        x = with_zeros(normalised(x, norm.weight, norm.bias), missing)
-        hidden = F.gelu(depthwise(F.gelu(linear(x, expand)), kernel, None, padding))
+        zeros = window.with_margin(1)[1]
+        x = zeros.beside(normalised(x, norm.weight, norm.bias))
+        hidden = F.gelu(depthwise(F.gelu(linear(x, expand)), kernel, None, zeros))
         return [linear(hidden, contract)], []
 
     (result,), _ = by_windows(
