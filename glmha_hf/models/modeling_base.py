@@ -118,15 +118,20 @@ class ChannelAttentionModel(PreTrainedModel):
     def compile_blocks(self, *, dynamic: bool = True) -> None:
         """Compile every transformer block by itself: those that are alike share the work.
 
-        Unless the model is in training, the published form is compiled from here on: what is fused
-        is then the compiler's choice. With `dynamic` one compilation does for all sizes.
+        Unless the model is in training, the published form is compiled from here on, channels
+        last: what is fused is then the compiler's choice. With `dynamic` one compilation does for
+        all sizes, after a square one too.
         """
         # Every level, patch and attention is a graph of its own; the default limit is 8.
         torch._dynamo.config.recompile_limit = 128
+        torch.fx.experimental._config.use_duck_shape = False
         self.compiled_dynamic = dynamic
+        if not self.training:
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
+            for part in self.modules():
+                if hasattr(part, "fused"):
+                    part.fused = False  # type: ignore[assignment]
         for part in self.modules():
-            if hasattr(part, "fused") and not self.training:
-                part.fused = False  # type: ignore[assignment]
             if isinstance(part, BlockSequence):
                 for block in part:
                     block.compile(dynamic=dynamic)
