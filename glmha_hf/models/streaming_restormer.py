@@ -152,15 +152,14 @@ def guided_convolutions(
     kernel_bias: Tensor | None,
 ) -> Callable[[slice, Window, Tensor], Tensor]:
     """`convolutions` of some images' features, each times its own factors, B×C."""
-    together = convolutions(weight, bias, kernel, kernel_bias)
-    if factors is None:
-        return lambda images, window, x: together(window, x)
-    each = [convolutions(weight * one, bias, kernel, kernel_bias) for one in factors]
 
     def convolved(images: slice, window: Window, x: Tensor) -> Tensor:
-        if len(x) == 1:
-            return each[images.start](window, x)
-        return together(window, x * factors[images, None, None])
+        own_weight = weight
+        if factors is not None and len(x) == 1:
+            own_weight = weight * factors[images]
+        elif factors is not None:
+            x = x * factors[images, None, None]
+        return convolutions(own_weight, bias, kernel, kernel_bias)(window, x)
 
     return convolved
 
