@@ -115,9 +115,8 @@ def trace(model: ChannelAttentionModel) -> ExportedProgram:
 def _max_pool(x: Tensor, size: list[int]) -> tuple[Tensor, Tensor]:
     """Adaptive max pooling as slices, because ONNX has none; nobody asks for the positions."""
     rows, columns = (_pooled_slices(x.shape[axis - 2], size[axis]) for axis in (0, 1))
-    pooled = torch.stack(
-        [torch.stack([x[:, :, r, c].amax((-2, -1)) for c in columns], -1) for r in rows], -2
-    )
+    pooled = torch.cat([x[:, :, part].amax(-2, keepdim=True) for part in rows], -2)
+    pooled = torch.cat([pooled[..., part].amax(-1, keepdim=True) for part in columns], -1)
     return pooled, torch.zeros_like(pooled, dtype=torch.int64)
 
 
@@ -131,14 +130,26 @@ def _pooled_slices(length: int, count: int) -> list[slice]:
 
 def _save_onnx(program: ExportedProgram, file: Path) -> None:
     try:
-        import onnxscript  # noqa: F401
+        from onnx_ir.passes import Sequential, common
+        from onnxscript import optimizer
     except ImportError:
         raise ValueError(
             "exporting to ONNX needs three packages: pip install onnx onnxscript onnxruntime"
         ) from None
     program = program.run_decompositions({torch.ops.aten.adaptive_max_pool2d.default: _max_pool})
-    exported = torch.onnx.export(program, dynamo=True, verbose=False)
+    exported = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False)
     assert exported is not None
+    # What the exporter does by itself includes a search for patterns, which takes many minutes for
+    # a full-size model and finds next to nothing: the graph is as large and as fast without.
+    optimizer.fold_constants(exported.model)
+    tidy = Sequential(
+        common.RemoveUnusedNodesPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+    )
+    tidy(exported.model)
     exported.save(str(file))
 
 
