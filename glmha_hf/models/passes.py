@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .streaming import Window, windows
+from .windows import Window, windows_of
 
 Results = tuple[list[Tensor], list[Tensor]]
 
@@ -34,7 +34,7 @@ def by_windows(
         results, sums = compute(slice(0, len(x)), Window.whole(x), *pictures)
         return [x + one for one in results] if residual else results, sums
     results, totals = list(into), list[Tensor]()
-    for images, window in windows(x, channels):
+    for images, window in windows_of(x, channels):
         parts = (
             None if one is None else window.with_margin(margin)[0].of(one[images])
             for one, margin in zip(pictures, margins, strict=True)

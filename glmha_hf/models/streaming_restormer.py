@@ -10,9 +10,7 @@ from .attention import GuidedLowRankAttention
 from .layers import ChannelNorm, concatenated
 from .passes import Results, by_windows
 from .streaming import (
-    Maxima,
     QueryKeySums,
-    Window,
     Workspace,
     depthwise,
     linear,
@@ -20,8 +18,8 @@ from .streaming import (
     output_maps,
     pointwise,
     through_own_maps,
-    within,
 )
+from .windows import Maxima, Window, within
 
 if TYPE_CHECKING:
     from .layers import PointwiseDepthwise

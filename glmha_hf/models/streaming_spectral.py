@@ -14,16 +14,14 @@ from .attention import (
 )
 from .passes import Results, by_windows
 from .streaming import (
-    Maxima,
-    Window,
     Workspace,
     depthwise,
     linear,
     normalised,
     output_maps,
     through_own_maps,
-    within,
 )
+from .windows import Maxima, Window, within
 
 if TYPE_CHECKING:
     from .spectral import SpectralAttention, SpectralBlock, SpectralFeedForward

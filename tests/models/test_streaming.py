@@ -5,18 +5,19 @@ import pytest
 import torch
 from torch import nn
 
-from glmha_hf.models import streaming
+from glmha_hf.models import windows
 from glmha_hf.models.attention import MIXERS, build_mixer
 from glmha_hf.models.configuration_attention import AttentionSettings
 from glmha_hf.models.layers import ChannelNorm
-from glmha_hf.models.streaming import Maxima, QueryKeySums, Window, normalised, windows
+from glmha_hf.models.streaming import QueryKeySums, normalised
+from glmha_hf.models.windows import Window
 from tests.models.small import SMALL_CONFIGS, random_inputs, small_model
 
 
 @pytest.fixture(params=[None, 4000], ids=["one window", "many windows"])
 def window_bytes(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr(streaming, "WINDOW_BYTES", request.param)
+        monkeypatch.setattr(windows, "WINDOW_BYTES", request.param)
 
 
 def both_forms(form, **fields):
@@ -55,8 +56,8 @@ def test_the_fused_form_computes_the_same(form, attention, size):
 @pytest.mark.parametrize("attention", ["csa", "glmha"])
 @pytest.mark.parametrize("lowest", [1, 1000])
 def test_strips_and_tiles_compute_the_same(form, attention, lowest, monkeypatch):
-    monkeypatch.setattr(streaming, "WINDOW_BYTES", 20_000)
-    monkeypatch.setattr(streaming, "LOWEST_STRIP", lowest)
+    monkeypatch.setattr(windows, "WINDOW_BYTES", 20_000)
+    monkeypatch.setattr(windows, "LOWEST_STRIP", lowest)
     fused, published = both_forms(form, attention=attention)
     inputs = random_inputs(fused, 24, 33)
     with torch.no_grad():
@@ -179,37 +180,6 @@ def test_masks_are_remembered_in_inference_mode():
     fused.train()(**random_inputs(fused, 8, 8)).reconstruction.sum().backward()
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1), (1, 37, 53), (3, 5, 7), (2, 1, 90)])
-@pytest.mark.parametrize("channels", [1, 64, 5000])
-def test_windows_cover_every_pixel_once(size, channels, monkeypatch):
-    monkeypatch.setattr(streaming, "WINDOW_BYTES", 4 * 4096)
-    x = torch.zeros(*size, 1)
-    for images, window in windows(x, channels):
-        window.of(x[images]).add_(1)
-    assert torch.equal(x, torch.ones_like(x))
-
-
-@pytest.mark.parametrize("lowest", [1, 1000])
-def test_windows_are_strips_where_these_are_high_enough(lowest, monkeypatch):
-    monkeypatch.setattr(streaming, "WINDOW_BYTES", 4 * 300)
-    monkeypatch.setattr(streaming, "LOWEST_STRIP", lowest)
-    found = windows(torch.zeros(1, 40, 50, 1), 1)
-    widths = {window.columns.stop - window.columns.start for _, window in found}
-    assert (widths == {50}) == (lowest == 1)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 7), (13, 20)])
-@pytest.mark.parametrize("bins", [1, 3, 5])
-def test_maxima_of_windows_are_the_adaptive_pool(size, bins, monkeypatch):
-    monkeypatch.setattr(streaming, "WINDOW_BYTES", 4 * 30)
-    x = -torch.rand(2, *size, 3, generator=torch.Generator().manual_seed(1))
-    maxima = Maxima(x, 3, bins)
-    for images, window in windows(x, 1):
-        maxima.update(images, window, window.of(x[images]))
-    expected = nn.functional.adaptive_max_pool2d(x.permute(0, 3, 1, 2), bins)
-    assert torch.equal(maxima.pooled(), expected)
-
-
 @pytest.mark.parametrize(("images", "heads"), [(1, 1), (1, 2), (2, 1)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_sums_over_a_window_are_those_of_its_queries_and_keys(images, heads, dtype):
@@ -225,13 +195,6 @@ def test_sums_over_a_window_are_those_of_its_queries_and_keys(images, heads, dty
     )
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-2)
-
-
-def test_a_margin_ends_where_the_picture_does():
-    window = Window(slice(0, 4), slice(6, 9), height=5, width=9)
-    larger, zeros = window.with_margin(2)
-    assert (larger.rows, larger.columns) == (slice(0, 5), slice(4, 9))
-    assert zeros.missing == (0, 2, 2, 1)
 
 
 @pytest.mark.parametrize("kind", ["with_bias", "bias_free"])
