@@ -14,7 +14,7 @@ from torch import Tensor
 # Size of the widest intermediate of one window, which is to stay in cache.
 WINDOW_BYTES = 1 << 22
 # From how many rows on windows are as wide as the picture: those need no columns of zeros beside
-# it, but a margin above and below that is large against less rows.
+# it, but a margin above and below that is large against fewer rows.
 LOWEST_STRIP = 12
 
 
