@@ -58,7 +58,11 @@ def attend(
     layer: "RestormerAttention", norm: ChannelNorm, x: Tensor, workspace: Workspace
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The values, the matrix they go through in each image, and the attention map."""
-    find = values_alone if layer.mixer.statistics else values_and_map
+    find = values_and_map
+    if layer.mixer.statistics:
+        find = values_alone
+    elif isinstance(layer.mixer, GuidedLowRankAttention):
+        find = guided_values_and_map
     values, attention = find(layer, norm, x, workspace)
     weight = layer.project_out.weight[:, :, 0, 0]
     return values, output_maps(layer.mixer, attention, weight), attention
@@ -69,32 +73,51 @@ def values_and_map(
 ) -> tuple[Tensor, Tensor]:
     mixer = layer.mixer
     query_key = QueryKeySums(mixer, x)
-    guided = isinstance(mixer, GuidedLowRankAttention)
-    layers = [layer.key, layer.value] if guided else [layer.query, layer.key, layer.value]
+    layers = [layer.query, layer.key, layer.value]
     widths = [one.pointwise.out_channels for one in layers]
-    weights = joined(layers)
-    buffer = workspace.buffer("values", x, widths[-1])
+    project = convolutions(*joined(layers))
 
-    def together(images: slice, window: Window, x: Tensor) -> Results:
+    def of_window(images: slice, window: Window, x: Tensor) -> Results:
         features = normalised(x, norm.weight, norm.bias)
         query, key, value = project(window, features).split(widths, dim=-1)
         return [value], query_key.of_window(window, query, key)
 
-    def from_guided(images: slice, window: Window, features: Tensor, query: Tensor) -> Results:
-        key, value = project_guided(images, window, features).split(widths, dim=-1)
+    (values,), sums = by_windows(
+        of_window,
+        x,
+        margins=(1,),
+        channels=sum(widths),
+        into=[workspace.buffer("values", x, widths[-1])],
+    )
+    return values, mixer.of_picture("attention", len(x), lambda: query_key.attention(sums))
+
+
+def guided_values_and_map(
+    layer: "RestormerAttention", norm: ChannelNorm, x: Tensor, workspace: Workspace
+) -> tuple[Tensor, Tensor]:
+    """All queries come first: what they have in them guides keys and values."""
+    mixer = layer.mixer
+    assert isinstance(mixer, GuidedLowRankAttention)
+    query_key = QueryKeySums(mixer, x)
+    layers = [layer.key, layer.value]
+    widths = [one.pointwise.out_channels for one in layers]
+    query, features, pooled = queries(layer, norm, x, mixer.kernel_size, workspace)
+    factors = mixer.of_picture("guidance", len(x), lambda: mixer.guidance_of_pooled(pooled))
+    project = guided_convolutions(factors, *joined(layers))
+
+    def of_window(images: slice, window: Window, features: Tensor, query: Tensor) -> Results:
+        key, value = project(images, window, features).split(widths, dim=-1)
         return [value], query_key.of_window(window, query, key)
 
-    if isinstance(mixer, GuidedLowRankAttention):
-        query, features, pooled = queries(layer, norm, x, mixer.kernel_size, workspace)
-        factors = mixer.of_picture("guidance", len(x), lambda: mixer.guidance_of_pooled(pooled))
-        project_guided = guided_convolutions(factors, *weights)
-        (values,), sums = by_windows(
-            from_guided, features, query, margins=(1, 0), channels=sum(widths), into=[buffer]
-        )
-    else:
-        project = convolutions(*weights)
-        (values,), sums = by_windows(together, x, margins=(1,), channels=sum(widths), into=[buffer])
-    return values, mixer.of_picture("attention", x.shape[0], lambda: query_key.attention(sums))
+    (values,), sums = by_windows(
+        of_window,
+        features,
+        query,
+        margins=(1, 0),
+        channels=sum(widths),
+        into=[workspace.buffer("values", x, widths[-1])],
+    )
+    return values, mixer.of_picture("attention", len(x), lambda: query_key.attention(sums))
 
 
 def values_alone(

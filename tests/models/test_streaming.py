@@ -33,6 +33,13 @@ def both_forms(form, **fields):
     return fused, published
 
 
+@torch.no_grad()
+def assert_agreement(fused, published, inputs):
+    torch.testing.assert_close(
+        fused(**inputs).reconstruction, published(**inputs).reconstruction, rtol=1e-5, atol=1e-5
+    )
+
+
 @pytest.mark.usefixtures("window_bytes")
 @pytest.mark.parametrize("form", SMALL_CONFIGS)
 @pytest.mark.parametrize("attention", MIXERS)
@@ -60,13 +67,7 @@ def test_strips_and_tiles_compute_the_same(form, attention, lowest, monkeypatch)
     monkeypatch.setattr(windows, "LOWEST_STRIP", lowest)
     fused, published = both_forms(form, attention=attention)
     inputs = random_inputs(fused, 24, 33)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            fused(**inputs).reconstruction,
-            published(**inputs).reconstruction,
-            rtol=1e-4,
-            atol=2e-5,
-        )
+    assert_agreement(fused, published, inputs)
 
 
 @pytest.mark.usefixtures("window_bytes")
@@ -75,13 +76,7 @@ def test_strips_and_tiles_compute_the_same(form, attention, lowest, monkeypatch)
 def test_biases_stop_at_the_pictures_edge(norm, attention):
     fused, published = both_forms("restormer", bias=True, norm=norm, attention=attention)
     inputs = random_inputs(fused, 24, 33)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            fused(**inputs).reconstruction,
-            published(**inputs).reconstruction,
-            rtol=1e-5,
-            atol=1e-5,
-        )
+    assert_agreement(fused, published, inputs)
 
 
 @pytest.mark.parametrize("form", ["restormer", "mst", "mst_plus_plus"])
