@@ -117,7 +117,8 @@ class Zeros:
     def cut(self, x: Tensor) -> Tensor:
         """The convolution's result without the rows that are too many."""
         *_, top, bottom = self.missing
-        return x if top == bottom else x[:, max(bottom - top, 0) : min(bottom - top, 0) or None]
+        added, _ = self.padding
+        return x if top == bottom else x[:, added - top : x.shape[1] - (added - bottom)]
 
 
 def within(x: Tensor, larger: Window, window: Window) -> Tensor:
