@@ -10,7 +10,7 @@ from ..models.configuration_attention import ChannelAttentionConfig
 # Values held per pixel at the peak of a call, in multiples of `dim`, by architecture and form:
 # measured as resident memory on the CPU with the published sizes, rounded up.
 PEAK_VALUES = {
-    ("restormer", True): 9,
+    ("restormer", True): 8,
     ("restormer", False): 45,
     ("mst", True): 24,
     ("mst", False): 24,

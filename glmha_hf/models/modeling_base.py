@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import ImageSuperResolutionOutput
 from transformers.modeling_utils import PreTrainedModel
 
+from ..cpu import keep_freed_blocks
 from .attention import ChannelSelfAttention
 from .configuration_attention import ChannelAttentionConfig
 from .layers import LOSSES, ChannelNorm, pad_to_multiple
@@ -18,10 +19,14 @@ from .streaming import Workspace, streams
 
 @dataclass
 class Recorder:
-    """Keeps the features of each level and the attention map of each block, where wanted."""
+    """Keeps the features of each level and the attention map of each block, where wanted.
+
+    And what the blocks hand on to each other: not the features that it keeps.
+    """
 
     hidden_states: list[Tensor] | None = None
     attentions: list[Tensor] | None = None
+    workspace: Workspace = field(default_factory=Workspace)
 
     def all_hidden_states(self) -> tuple[Tensor, ...] | None:
         return None if self.hidden_states is None else tuple(self.hidden_states)
@@ -32,6 +37,7 @@ class Recorder:
     def level(self, x: Tensor) -> None:
         if self.hidden_states is not None:
             self.hidden_states.append(x)
+            self.workspace.features = None
 
     def block(self, attention: Tensor) -> None:
         if self.attentions is not None:
@@ -46,10 +52,20 @@ class BlockSequence(nn.ModuleList):
         self.fused = fused
 
     def forward(
-        self, x: Tensor, recorder: Recorder, contexts: Iterator[tuple[Tensor, ...]] | None = None
+        self,
+        x: Tensor,
+        recorder: Recorder,
+        contexts: Iterator[tuple[Tensor, ...]] | None = None,
+        *,
+        overwrites: bool = False,
     ) -> Tensor:
-        """Each block is given the next of `contexts` beside the features."""
-        workspace = Workspace() if streams(x, fused=self.fused) else None
+        """Each block is given the next of `contexts` beside the features.
+
+        With `overwrites` x is nobody else's.
+        """
+        workspace = recorder.workspace if streams(x, fused=self.fused) else None
+        if workspace is not None and overwrites:
+            workspace.features = x
         for block in self:
             if workspace is not None and torch.is_grad_enabled():
                 workspace = Workspace()  # gradients need what the last block left
@@ -69,6 +85,10 @@ class ChannelAttentionModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     # How its blocks were compiled, if they were; copies of the model are not.
     compiled_dynamic: bool | None = None
+
+    def __init__(self, config: ChannelAttentionConfig):
+        super().__init__(config)
+        keep_freed_blocks()
 
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
@@ -102,6 +122,8 @@ class ChannelAttentionModel(PreTrainedModel):
 
         H, W = pixel_values.shape[-2:]
         padded = pad_to_multiple(pixel_values, config.size_multiple)
+        if streams(padded, fused=config.fused):  # that nothing is turned over later
+            padded = padded.contiguous(memory_format=torch.channels_last)
         reconstruction = self.reconstruct(padded, recorder, mask)[..., :H, :W]
         output = ImageSuperResolutionOutput(
             loss=None if labels is None else LOSSES[config.loss](reconstruction, labels),

@@ -140,15 +140,15 @@ class RestormerForImageRestoration(ChannelAttentionModel):
         recorder.level(x)
         skips: list[Tensor] = []
         for blocks, downsample in zip(self.encoder, self.downsamples, strict=True):
-            x = blocks(x, recorder)
+            x = blocks(x, recorder, overwrites=x is not embedded)
             skips.append(x)
             x = downsample(x)
-        x = self.bottleneck(x, recorder)
+        x = self.bottleneck(x, recorder, overwrites=True)
         for blocks, upsample, fusion in zip(
             self.decoder, self.upsamples, [*self.fusions, nn.Identity()], strict=True
         ):
             x = fusion(torch.cat([upsample(x), skips.pop()], dim=1))
-            x = blocks(x, recorder)
+            x = blocks(x, recorder, overwrites=True)
         x = self.refinement(x, recorder)
         if self.skip is None:
             return self.output(x) + pixel_values

@@ -221,19 +221,20 @@ class SpectralUNet(nn.Module):
             blocks(level, encoder_blocks[level]) for level in reversed(range(depth))
         )
 
-    def forward(self, x: Tensor, recorder: Recorder, mask: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, recorder: Recorder, mask: Tensor | None = None) -> Tensor:
+        x = features
         contexts = iter(self.block_contexts(mask, x.shape[-1]))
         skips: list[Tensor] = []
         for blocks, downsample in zip(self.encoder, self.downsamples, strict=True):
-            x = blocks(x, recorder, contexts)
+            x = blocks(x, recorder, contexts, overwrites=x is not features)
             skips.append(x)
             x = downsample(x)
-        x = self.bottleneck(x, recorder, contexts)
+        x = self.bottleneck(x, recorder, contexts, overwrites=True)
         for blocks, upsample, fusion in zip(
             self.decoder, self.upsamples, self.fusions, strict=True
         ):
             x = fusion(torch.cat([upsample(x), skips.pop()], dim=1))
-            x = blocks(x, recorder, contexts)
+            x = blocks(x, recorder, contexts, overwrites=True)
         return x
 
     def block_contexts(self, mask: Tensor | None, width: int) -> list[tuple[Tensor, ...]]:

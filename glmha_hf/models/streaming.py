@@ -26,36 +26,38 @@ def streams(x: Tensor, *, fused: bool) -> bool:
 
 @dataclass
 class Workspace:
-    """Large buffers that the blocks of a level hand on, instead of each asking for fresh pages.
+    """Large buffers that the blocks of a network hand on, instead of each asking for fresh pages.
 
-    `features` are what the last block returned, which the next one may overwrite.
+    `features` may be overwritten by the block that is given them: they are what the last block
+    returned, or were made for this one alone.
     """
 
     features: Tensor | None = None
-    spare: Tensor | None = None
-    scratch: dict[str, Tensor] = field(default_factory=dict)
+    buffers: dict[str, Tensor] = field(default_factory=dict)
 
     def owns(self, features: Tensor) -> bool:
         return self.features is not None and self.features.data_ptr() == features.data_ptr()
 
-    def take_spare(self, like: Tensor) -> Tensor:
-        spare, self.spare = self.spare, None
-        return torch.empty_like(like) if spare is None else spare
-
-    def lend_spare(self, like: Tensor) -> Tensor:
-        """What `take_spare` will give out, to write into until then."""
-        self.spare = self.take_spare(like)
-        return self.spare
-
     def hand_on(self, features: Tensor, *, spare: Tensor) -> None:
-        self.features, self.spare = features, spare
+        self.features, self.buffers["spare"] = features, spare
 
-    def buffer(self, name: str, like: Tensor, channels: int) -> Tensor:
-        """Scratch of this name: B×H×W×channels, with whatever it held before."""
-        shape = (*like.shape[:-1], channels)
-        if name not in self.scratch or self.scratch[name].shape != shape:
-            self.scratch[name] = like.new_empty(shape)
-        return self.scratch[name]
+    def take(self, name: str, like: Tensor, channels: int | None = None) -> Tensor:
+        """B×H×W×channels with whatever it held before, for good."""
+        shape = (*like.shape[:-1], like.shape[-1] if channels is None else channels)
+        kept = self.buffers.pop(name, None)
+        if kept is None or (kept.shape, kept.dtype, kept.device) != (
+            shape,
+            like.dtype,
+            like.device,
+        ):
+            del kept  # before there is another
+            kept = like.new_empty(shape)
+        return kept
+
+    def lend(self, name: str, like: Tensor, channels: int | None = None) -> Tensor:
+        """What `take` will give out, to write into until then."""
+        self.buffers[name] = self.take(name, like, channels)
+        return self.buffers[name]
 
 
 def normalised(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

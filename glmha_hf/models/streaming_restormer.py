@@ -42,13 +42,13 @@ def restormer_block(
         values,
         maps,
         block.attention.project_out.bias,
-        into=features if workspace.owns(features) else workspace.take_spare(features),
+        into=features if workspace.owns(features) else workspace.take("spare", features),
     )
     restored = feed_forward(
         block.feed_forward,
         block.feed_forward_norm,
         attended,
-        into=workspace.take_spare(attended),
+        into=workspace.take("spare", attended),
     )
     workspace.hand_on(restored, spare=attended)
     return restored.permute(0, 3, 1, 2), attention
@@ -87,7 +87,7 @@ def values_and_map(
         x,
         margins=(1,),
         channels=sum(widths),
-        into=[workspace.buffer("values", x, widths[-1])],
+        into=[workspace.lend("values", x, widths[-1])],
     )
     return values, mixer.of_picture("attention", len(x), lambda: query_key.attention(sums))
 
@@ -115,7 +115,7 @@ def guided_values_and_map(
         query,
         margins=(1, 0),
         channels=sum(widths),
-        into=[workspace.buffer("values", x, widths[-1])],
+        into=[workspace.lend("values", x, widths[-1])],
     )
     return values, mixer.of_picture("attention", len(x), lambda: query_key.attention(sums))
 
@@ -136,7 +136,7 @@ def values_alone(
         x,
         margins=(1,),
         channels=x.shape[-1] + channels,
-        into=[workspace.buffer("values", x, channels)],
+        into=[workspace.lend("values", x, channels)],
     )
     return values, known["attention"]
 
@@ -158,7 +158,7 @@ def queries(
         maxima.update(images, window, query)
         return [query, within(features, window.with_margin(1)[0], window)], []
 
-    buffers = [workspace.buffer("queries", x, x.shape[-1]), workspace.lend_spare(x)]
+    buffers = [workspace.lend("queries", x), workspace.lend("spare", x)]
     (query, features), _ = by_windows(
         projected, x, margins=(1,), channels=x.shape[-1], into=buffers
     )

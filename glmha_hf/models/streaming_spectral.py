@@ -37,7 +37,7 @@ def spectral_block(
     """
     features = x.permute(0, 2, 3, 1).contiguous()
     attended, attention = attend(
-        block.attention, features, weights, into=workspace.take_spare(features)
+        block.attention, features, weights, into=workspace.take("spare", features)
     )
     restored = feed_forward(
         block.feed_forward,

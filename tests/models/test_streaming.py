@@ -9,7 +9,7 @@ from glmha_hf.models import windows
 from glmha_hf.models.attention import MIXERS, build_mixer
 from glmha_hf.models.configuration_attention import AttentionSettings
 from glmha_hf.models.layers import ChannelNorm
-from glmha_hf.models.streaming import QueryKeySums, normalised
+from glmha_hf.models.streaming import QueryKeySums, Workspace, normalised
 from glmha_hf.models.windows import Window
 from tests.models.small import SMALL_CONFIGS, random_inputs, small_model
 
@@ -106,6 +106,34 @@ def test_inputs_and_recorded_features_are_left_as_they_were(form):
     for state, copied, second in zip(first.hidden_states, states, again.hidden_states, strict=True):
         assert torch.equal(state, copied)
         assert torch.equal(state, second)
+
+
+@pytest.mark.usefixtures("window_bytes")
+@pytest.mark.parametrize("form", SMALL_CONFIGS)
+@pytest.mark.parametrize("attention", ["csa", "glmha"])
+def test_what_nobody_keeps_may_be_overwritten(form, attention):
+    """Recorded features cannot be, so then other buffers are written to."""
+    fused, _ = both_forms(form, attention=attention)
+    inputs = random_inputs(fused, 32, 48)
+    with torch.no_grad():
+        recorded = fused(**inputs, output_hidden_states=True).reconstruction
+        assert torch.equal(fused(**inputs).reconstruction, recorded)
+
+
+def test_buffers_are_handed_on_while_they_fit():
+    workspace = Workspace()
+    features = torch.zeros(1, 4, 6, 8)
+    lent = workspace.lend("values", features, 12)
+    assert lent.shape == (1, 4, 6, 12)
+    assert workspace.lend("values", features, 12) is lent
+    assert workspace.take("values", features, 12) is lent
+    assert workspace.take("values", features, 12) is not lent
+    lent = workspace.lend("values", features, 12)
+    for other in (features.bfloat16(), features.to("meta"), features[:, :2]):
+        taken = workspace.lend("values", other, 12)
+        assert (taken.shape, taken.dtype) == ((*other.shape[:-1], 12), other.dtype)
+        assert taken.device == other.device
+        assert taken is not lent
 
 
 @pytest.mark.parametrize("form", SMALL_CONFIGS)
