@@ -10,7 +10,6 @@ from transformers import initialization as init
 from transformers.modeling_outputs import ImageSuperResolutionOutput
 from transformers.modeling_utils import PreTrainedModel
 
-from ..cpu import keep_freed_blocks
 from .attention import ChannelSelfAttention
 from .configuration_attention import ChannelAttentionConfig
 from .layers import LOSSES, ChannelNorm, pad_to_multiple
@@ -85,10 +84,6 @@ class ChannelAttentionModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     # How its blocks were compiled, if they were; copies of the model are not.
     compiled_dynamic: bool | None = None
-
-    def __init__(self, config: ChannelAttentionConfig):
-        super().__init__(config)
-        keep_freed_blocks()
 
     def reconstruct(
         self, pixel_values: Tensor, recorder: Recorder, mask: Tensor | None = None
