@@ -45,11 +45,8 @@ class Workspace:
         """B×H×W×channels with whatever it held before, for good."""
         shape = (*like.shape[:-1], like.shape[-1] if channels is None else channels)
         kept = self.buffers.pop(name, None)
-        if kept is None or (kept.shape, kept.dtype, kept.device) != (
-            shape,
-            like.dtype,
-            like.device,
-        ):
+        wanted = (shape, like.dtype, like.device)
+        if kept is None or (kept.shape, kept.dtype, kept.device) != wanted:
             del kept  # before there is another
             kept = like.new_empty(shape)
         return kept
