@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import cpu
 from ..inference.shared_statistics import can_share, sharing_statistics
 from ..metrics import psnr
 from ..models.configuration_attention import ChannelAttentionConfig
@@ -52,10 +53,16 @@ def benchmark(
     tiles: Sequence[int] = (),
     repeats: int = 5,
     memory: bool = False,
+    keep_pages: bool = False,
     device: str = "cpu",
     report: Callable[[str], None] = lambda _: None,
 ) -> list[Measurement]:
-    """Every attention and size of the subject; of each size the published form comes first."""
+    """Every attention and size of the subject; of each size the published form comes first.
+
+    With `keep_pages` this program's process keeps them from here on, as the commands' do.
+    """
+    if keep_pages and not cpu.keep_pages():
+        raise ValueError("only glibc can be told to keep pages")
     multiple = subject.config.size_multiple
     check_tiles(tiles, forms=forms, sizes=subject.sizes, multiple=multiple)
     measurements = []
@@ -82,7 +89,9 @@ def benchmark(
                     first=first[case],
                     **_speed(case, run, seconds, device),
                     **_accuracy(case, run, outputs),
-                    peak_gigabytes=peak_memory(partial(prepared, subject, case, device), device)
+                    peak_gigabytes=peak_memory(
+                        partial(prepared, subject, case, device), device, keep_pages=keep_pages
+                    )
                     if memory
                     else None,
                 )

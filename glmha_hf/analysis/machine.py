@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from .. import cpu
 from ..models.streaming import linear
 
 
@@ -46,9 +47,12 @@ def peak_macs(dtype: str, device: str) -> float:
     return _PEAKS[dtype, device]
 
 
-def peak_memory(prepare: Callable[[], Callable[[], Any]], device: str) -> float:
+def peak_memory(
+    prepare: Callable[[], Callable[[], Any]], device: str, *, keep_pages: bool = False
+) -> float:
     """Gigabytes that a process of its own needs at most to prepare and do one run."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    initializer = cpu.keep_pages if keep_pages else None
+    with multiprocessing.get_context("spawn").Pool(1, initializer) as pool:
         return pool.apply(_peak_of_one_run, (prepare, device))
 
 

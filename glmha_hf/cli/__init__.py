@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before torch comes in: idle threads that spin on slow a shared core tenfold, and those that
     # sleep at once have to be woken for every operation.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    if arguments.command != "bench":  # which measures an ordinary process
+    if arguments.command != "bench":  # which measures an ordinary process unless told otherwise
         keep_pages()
     try:
         if getattr(arguments, "device", None):

@@ -73,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=positive, default=5, metavar="N", help="runs (5)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads")
     parser.add_argument("--memory", action="store_true", help="measure each case's peak memory too")
+    parser.add_argument(
+        "--keep-pages",
+        action="store_true",
+        help="keep freed memory, as the other commands and the demo do, instead of measuring an "
+        "ordinary process",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios as bars (.png)")
@@ -97,12 +103,14 @@ def run(arguments: argparse.Namespace) -> None:
         tiles=arguments.tile,
         repeats=arguments.repeats,
         memory=arguments.memory,
+        keep_pages=arguments.keep_pages,
         device=arguments.device,
         report=_report if sys.stderr.isatty() else lambda _: None,
     )
     if sys.stderr.isatty():
         _report("")
     machine = f"torch {torch.__version__}, {torch.get_num_threads()} threads, {arguments.device}"
+    machine += ", pages kept" if arguments.keep_pages else ""
     what = arguments.picture.name if arguments.picture else "random weights and input"
     title = f"{arguments.model}: {what}"
     if arguments.json:

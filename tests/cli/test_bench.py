@@ -80,3 +80,19 @@ def test_options_that_do_not_fit_are_told_in_one_line(arguments, message, capsys
     assert status == 2
     assert out == ""
     assert message in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("can", [True, False])
+def test_pages_are_kept_if_asked_for(capsys, config, can, monkeypatch):
+    asked = []
+    monkeypatch.setattr("glmha_hf.cpu.keep_pages", lambda: asked.append(True) or can)
+    arguments = ("bench", config, "--form", "fused", "--size", 8, "--repeats", 1)
+    assert run(capsys, *arguments)[1].splitlines()[0].endswith(" threads, cpu")
+    assert not asked
+    status, out, err = run(capsys, *arguments, "--keep-pages")
+    assert asked == [True]
+    if can:
+        assert (status, out.splitlines()[0][-12:]) == (0, ", pages kept")
+    else:
+        assert (status, out) == (2, "")
+        assert err == "glmha bench: only glibc can be told to keep pages\n"
