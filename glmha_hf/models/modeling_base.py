@@ -117,7 +117,7 @@ class ChannelAttentionModel(PreTrainedModel):
 
         H, W = pixel_values.shape[-2:]
         padded = pad_to_multiple(pixel_values, config.size_multiple)
-        if streams(padded, fused=config.fused):  # windows are channels last; or all is turned over
+        if streams(padded, fused=config.fused):  # as its windows are, or each level turns it over
             padded = padded.contiguous(memory_format=torch.channels_last)
         reconstruction = self.reconstruct(padded, recorder, mask)[..., :H, :W]
         output = ImageSuperResolutionOutput(
