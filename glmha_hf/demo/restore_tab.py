@@ -24,6 +24,7 @@ from .parts import (
     shares_of,
     stop_running,
     truth_input,
+    without_asking,
 )
 from .restoring import TILES, restore_picture
 
@@ -79,7 +80,7 @@ def take_example(number: int, rain: float, blur: float, noise: float) -> tuple[s
 def choose_task(task: str) -> tuple[Any, ...]:
     """The task's models, and the sliders where its examples have them."""
     choices = model_choices(task)
-    return gr.Dropdown(choices=choices, value=first_of(choices)), *USUAL[task]
+    return gr.update(choices=choices, value=first_of(choices)), *USUAL[task]
 
 
 def build_restore_tab() -> None:
@@ -130,9 +131,8 @@ def build_restore_tab() -> None:
                 as_own = gr.DownloadButton(OWN_FORMAT, interactive=False, min_width=140, size="md")
 
     sliders = [rain, blur, noise]
-    task.input(
-        choose_task, task, [model, *sliders], api_visibility="private", show_progress="hidden"
-    )
+    chosen = without_asking({name: choose_task(name) for name in tasks})
+    task.input(None, task, [model, *sliders], js=chosen)
     picture.input(lambda: None, None, truth, api_visibility="private", show_progress="hidden")
     gallery.click(
         take_example,

@@ -22,6 +22,7 @@ from .parts import (
     results_folder,
     shares_of,
     stop_running,
+    without_asking,
 )
 from .pictures import save_pixels
 from .spectral import (
@@ -105,10 +106,9 @@ def click(cube: str | None, pixels: str, event: gr.SelectData) -> str:
 def choose_kind(kind: str) -> tuple[Any, ...]:
     choices = choices_of(kind)
     return (
-        gr.Dropdown(choices=choices, value=first_of(choices)),
-        gr.Column(visible=kind == RGB),
-        gr.Column(visible=kind == CASSI),
-        gr.Button(interactive=bool(choices)),
+        gr.update(choices=choices, value=first_of(choices)),
+        gr.update(visible=kind == RGB),
+        gr.update(visible=kind == CASSI),
     )
 
 
@@ -193,7 +193,8 @@ def build_spectral_tab() -> None:
         "outputs": image,
     }
     to_plot: dict[str, Any] = {"fn": spectra, "inputs": [cube, truth, pixels], "outputs": plot}
-    kind.input(choose_kind, kind, [model, from_picture, from_snapshot, go], **private)
+    chosen = without_asking({name: choose_kind(name) for name in kinds})
+    kind.input(None, kind, [model, from_picture, from_snapshot], js=chosen)
     gallery.click(lambda: str(examples.SCENE_PICTURE), None, picture, **private)
     running = go.click(
         reconstruct,

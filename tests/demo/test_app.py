@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 gr = pytest.importorskip("gradio", minversion="6.0")
@@ -5,6 +7,7 @@ gr = pytest.importorskip("gradio", minversion="6.0")
 from glmha_hf.demo import app as page  # noqa: E402
 from glmha_hf.demo import restore_tab, spectral_tab  # noqa: E402
 from glmha_hf.demo.parts import AT_ONCE, plainly  # noqa: E402
+from glmha_hf.demo.spectral import GAP_TV  # noqa: E402
 from glmha_hf.demo.stopping import StoppedError  # noqa: E402
 from glmha_hf.hub import zoo  # noqa: E402
 
@@ -36,8 +39,20 @@ class TestApp:
 
     def test_a_task_brings_its_models_and_sliders(self):
         dropdown, *sliders = restore_tab.choose_task("denoise")
-        assert dropdown.value == "glmha-restormer-denoise"
+        assert dropdown["value"] == "glmha-restormer-denoise"
         assert sliders == [0, 0, 25]
+
+    def test_choices_are_answered_in_the_browser(self):
+        start, end = "(choice) => (", ")[choice]"
+        scripts = [str(fn.js) for fn in page.build_app().fns.values() if fn.fn is None]
+        answers = {}
+        for script in scripts:
+            if script.startswith(start):
+                answers |= json.loads(script.removeprefix(start).removesuffix(end))
+        assert set(answers) == {"derain", "denoise", spectral_tab.RGB, spectral_tab.CASSI}
+        dropdown, picture, snapshot = answers[spectral_tab.CASSI]
+        assert dropdown["choices"] == [["GAP-TV, which needs no training", GAP_TV]]
+        assert (picture["visible"], snapshot["visible"]) == (False, True)
 
 
 def test_the_page_stands_without_any_weights(monkeypatch, tmp_path):

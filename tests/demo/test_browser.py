@@ -203,6 +203,13 @@ class TestSpectral:
             press(page, "Download .npy")
         assert Path(download.value.path()).read_bytes().startswith(b"\x93NUMPY")
 
+    def test_a_click_right_after_the_choice_of_snapshots_is_answered(self, visit):
+        page = visit()
+        page.get_by_role("tab", name="Spectral").click()
+        page.get_by_label("CASSI snapshot").check()
+        press(page, "Reconstruct")
+        assert wait_for_fact(page, "Cube").endswith("28 bands, 453.5 to 648 nm")
+
 
 class TestCompare:
     def test_two_models_stand_side_by_side(self, visit):
