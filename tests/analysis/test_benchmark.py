@@ -1,5 +1,8 @@
 import math
+import mmap
+import platform
 from functools import partialmethod
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from glmha_hf.analysis.benchmark import Measurement, as_rows, benchmark, tile_ma
 from glmha_hf.analysis.benchmark_cases import Case, cases_of, compared_with
 from glmha_hf.analysis.benchmark_subjects import RandomWeights, TrainedWeights, prepared
 from glmha_hf.analysis.complexity import profile
-from glmha_hf.analysis.machine import peak_of_this_program
+from glmha_hf.analysis.machine import peak_memory, peak_of_this_program
 from glmha_hf.analysis.seams import seam
 from glmha_hf.inference.restoration import reconstruct
 from glmha_hf.inference.tiling import plan_tiles
@@ -173,6 +176,26 @@ def test_memory_is_that_of_a_process_of_its_own():
     held = torch.ones(500_000_000, dtype=torch.uint8)
     [one] = benchmark(random_weights(), forms=["published"], repeats=1, memory=True)
     assert 0.05 < one.peak_gigabytes < peak_of_this_program() / 1e9 - len(held) / 2e9
+
+
+def prepare_where_pages_are_kept():
+    """A block of 64 MiB is written to and freed, and stays."""
+    before = resident_bytes()
+    block = bytearray(2**26)
+    del block
+    assert resident_bytes() - before > 2**25
+    return resident_bytes
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is another")
+def test_the_process_whose_memory_is_taken_keeps_pages_if_told():
+    assert peak_memory(prepare_where_pages_are_kept, "cpu", keep_pages=True) > 0.06
+    with pytest.raises(AssertionError):
+        peak_memory(prepare_where_pages_are_kept, "cpu")
 
 
 def test_json_has_no_infinite_psnr():
