@@ -1,5 +1,6 @@
 import math
 import mmap
+import os
 import platform
 from functools import partialmethod
 from pathlib import Path
@@ -76,6 +77,19 @@ def test_the_compiled_form_is_the_published_one_compiled(monkeypatch):
     assert (compiled.case.form, fused.case.form) == ("compiled", "fused")
     assert 0 < compiled.relative_difference < 2e-5
     assert not prepared(subject, compiled.case, "cpu").restorer.network.config.fused
+
+
+def test_every_first_call_compiles_anew(monkeypatch):
+    folders = []
+
+    def keep(graph, inputs):
+        folders.append(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]))
+        return graph.forward
+
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=keep))
+    benchmark(random_weights(), forms=["compiled"], repeats=1)
+    assert len(set(folders)) == 2  # float32's and bfloat16's
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_what_a_case_is_compared_with():
