@@ -54,8 +54,8 @@ def model_input(
     return dropdown
 
 
-def without_asking(answers: Mapping[str, Sequence[Any]]) -> str:
-    """JavaScript that answers a choice with what it changes, instead of a function of the server.
+def answered_in_browser(answers: Mapping[str, Sequence[Any]]) -> str:
+    """JavaScript that gives each choice what it changes, without asking the server.
 
     A click that follows at once then finds the page changed. And a component that the server
     changes is made anew, without the `preprocess` that it was given here.

@@ -11,6 +11,7 @@ from .models import PICTURE_TASKS, shipped
 from .parts import (
     COMPUTE,
     STOPS,
+    answered_in_browser,
     facts_table,
     first_of,
     go_and_stop,
@@ -24,7 +25,6 @@ from .parts import (
     shares_of,
     stop_running,
     truth_input,
-    without_asking,
 )
 from .restoring import TILES, restore_picture
 
@@ -131,7 +131,7 @@ def build_restore_tab() -> None:
                 as_own = gr.DownloadButton(OWN_FORMAT, interactive=False, min_width=140, size="md")
 
     sliders = [rain, blur, noise]
-    chosen = without_asking({name: choose_task(name) for name in tasks})
+    chosen = answered_in_browser({name: choose_task(name) for name in tasks})
     task.input(None, task, [model, *sliders], js=chosen)
     picture.input(lambda: None, None, truth, api_visibility="private", show_progress="hidden")
     gallery.click(

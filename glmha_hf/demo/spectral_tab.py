@@ -11,6 +11,7 @@ from . import examples
 from .parts import (
     COMPUTE,
     STOPS,
+    answered_in_browser,
     facts_table,
     first_of,
     go_and_stop,
@@ -22,7 +23,6 @@ from .parts import (
     results_folder,
     shares_of,
     stop_running,
-    without_asking,
 )
 from .pictures import save_pixels
 from .spectral import (
@@ -193,7 +193,7 @@ def build_spectral_tab() -> None:
         "outputs": image,
     }
     to_plot: dict[str, Any] = {"fn": spectra, "inputs": [cube, truth, pixels], "outputs": plot}
-    chosen = without_asking({name: choose_kind(name) for name in kinds})
+    chosen = answered_in_browser({name: choose_kind(name) for name in kinds})
     kind.input(None, kind, [model, from_picture, from_snapshot], js=chosen)
     gallery.click(lambda: str(examples.SCENE_PICTURE), None, picture, **private)
     running = go.click(

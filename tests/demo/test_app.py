@@ -7,7 +7,6 @@ gr = pytest.importorskip("gradio", minversion="6.0")
 from glmha_hf.demo import app as page  # noqa: E402
 from glmha_hf.demo import restore_tab, spectral_tab  # noqa: E402
 from glmha_hf.demo.parts import AT_ONCE, plainly  # noqa: E402
-from glmha_hf.demo.spectral import GAP_TV  # noqa: E402
 from glmha_hf.demo.stopping import StoppedError  # noqa: E402
 from glmha_hf.hub import zoo  # noqa: E402
 
@@ -51,7 +50,7 @@ class TestApp:
                 answers |= json.loads(script.removeprefix(start).removesuffix(end))
         assert set(answers) == {"derain", "denoise", spectral_tab.RGB, spectral_tab.CASSI}
         dropdown, picture, snapshot = answers[spectral_tab.CASSI]
-        assert dropdown["choices"] == [["GAP-TV, which needs no training", GAP_TV]]
+        assert dropdown["choices"] == [["GAP-TV, which needs no training", spectral_tab.GAP_TV]]
         assert (picture["visible"], snapshot["visible"]) == (False, True)
 
 
