@@ -1,7 +1,7 @@
 """What the three backbones' models have in common, from initialisation to the call."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -14,6 +14,10 @@ from .attention import ChannelSelfAttention
 from .configuration_attention import ChannelAttentionConfig
 from .layers import LOSSES, ChannelNorm, pad_to_multiple
 from .streaming import Workspace, streams
+
+# Ten seconds of the first call: on a CPU PyTorch would have g++ compile a program for every kind of
+# vector to see whether it knows them, which one that knows PyTorch's C++20 does.
+COMPILER_OPTIONS: dict[str, str | int | bool | Callable] = {"cpp.vec_isa_ok": True}
 
 
 @dataclass
@@ -151,7 +155,7 @@ class ChannelAttentionModel(PreTrainedModel):
         for part in self.modules():
             if isinstance(part, BlockSequence):
                 for block in part:
-                    block.compile(dynamic=dynamic)
+                    block.compile(dynamic=dynamic, options=COMPILER_OPTIONS)
 
     def example_inputs(self, height: int, width: int) -> dict[str, Tensor]:
         """Inputs of the right form, all zeros."""

@@ -233,7 +233,7 @@ def feed_forward(
         return [linear(F.gelu(open_gate(window, x)) * project(window, x), weight, bias)], []
 
     (result,), _ = by_windows(
-        gated, x, margins=(1,), channels=2 * weight.shape[1], residual=True, into=[into]
+        gated, x, margins=(1,), channels=weight.shape[1], residual=True, into=[into]
     )
     return result
 

@@ -179,6 +179,6 @@ def feed_forward(layer: "SpectralFeedForward", x: Tensor, *, into: Tensor) -> Te
         return [linear(hidden, contract)], []
 
     (result,), _ = by_windows(
-        expanded, x, margins=(1,), channels=2 * len(expand), residual=True, into=[into]
+        expanded, x, margins=(1,), channels=len(expand), residual=True, into=[into]
     )
     return result

@@ -234,8 +234,9 @@ def test_norms_over_the_last_axis(kind):
 def test_blocks_compiled_once_serve_every_size(form, attention, monkeypatch):
     graphs = []
 
-    def keep(graph, inputs):
+    def keep(graph, inputs, options):
         graphs.append(graph)
+        assert options.keys() <= set(torch._inductor.list_options())
         return graph.forward
 
     monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=keep))

@@ -302,7 +302,7 @@ def test_compiled_blocks_train_alike(
 ) -> None:
     compiled: list[nn.Module] = []
 
-    def compile_eagerly(block: nn.Module, *, dynamic: bool) -> None:
+    def compile_eagerly(block: nn.Module, *, dynamic: bool, **_: object) -> None:
         compiled.append(block)
         block._compiled_call_impl = torch.compile(  # type: ignore[assignment]
             block._call_impl, backend="eager", dynamic=dynamic
