@@ -4,6 +4,7 @@ import inspect
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.utils import IMAGE_PROCESSOR_NAME
@@ -11,7 +12,6 @@ from transformers.utils import IMAGE_PROCESSOR_NAME
 from ..convert.conversion import processor_for
 from ..inference import pipelines
 from ..registration import ZOO_CLASSES, zoo_class
-from .push import edit_json
 from .zoo import CONFIG
 
 
@@ -33,7 +33,7 @@ def add_code(folder: Path) -> None:
     )
     _copy(Path(inspect.getfile(pipeline)), folder)
     processor = {"AutoImageProcessor": _reference(processor_class)}
-    edit_json(
+    _edit_json(
         folder / CONFIG,
         {
             "auto_map": {
@@ -53,7 +53,7 @@ def add_code(folder: Path) -> None:
     )
     if not (folder / IMAGE_PROCESSOR_NAME).is_file():
         processor_for(config).save_pretrained(folder)
-    edit_json(folder / IMAGE_PROCESSOR_NAME, {"auto_map": processor})
+    _edit_json(folder / IMAGE_PROCESSOR_NAME, {"auto_map": processor})
 
 
 def _processor_class(folder: Path, config: object) -> type:
@@ -77,3 +77,10 @@ def _copy(module: Path, folder: Path) -> None:
 
 def _reference(kind: type) -> str:
     return f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+
+
+def _edit_json(path: Path, changes: dict[str, Any]) -> None:
+    """Change some keys of a staged file; the file it was linked from stays as it is."""
+    contents = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.unlink()
+    path.write_text(json.dumps(contents, indent=2, sort_keys=True) + "\n", encoding="utf-8")

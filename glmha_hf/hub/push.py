@@ -1,12 +1,11 @@
 """Folders to the Hub: models with their cards and, if wanted, their code; data sets; Spaces."""
 
-import json
 import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from huggingface_hub import HfApi
 
@@ -157,13 +156,6 @@ def _link(source: Path, target: Path) -> None:
         os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def edit_json(path: Path, changes: dict[str, Any]) -> None:
-    """Change some keys of a staged file; the file it was linked from stays as it is."""
-    contents = json.loads(path.read_text(encoding="utf-8")) | changes
-    path.unlink()
-    path.write_text(json.dumps(contents, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def described(done: Pushed) -> str:
