@@ -30,7 +30,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     command.add_arguments(parser)
     parser.add_argument("--cpu", action="store_true", help="leave the GPUs alone")
     options = parser.parse_args(arguments)
-    options.words = ["evaluate", *(sys.argv[1:] if arguments is None else arguments)]
+    words = sys.argv[1:] if arguments is None else arguments
+    options.words = ["evaluate", *(word for word in words if word != "--cpu")]  # as glmha's own
     return options
 
 

@@ -8,10 +8,13 @@ The scores are those of `glmha evaluate` on what no training saw; the command st
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -26,7 +29,7 @@ from glmha_hf.evaluation.worst import before_after
 from glmha_hf.files import replaced_folder
 from glmha_hf.hub.card import write_card
 from glmha_hf.hub.facts import record_evaluation
-from glmha_hf.hub.zoo import WEIGHT_FILE, ZooModel, find_model
+from glmha_hf.hub.zoo import CONFIG, WEIGHT_FILE, ZooModel, find_model
 from glmha_hf.metrics import PictureScores
 
 # Slight shake, which the compact recipe trains for.
@@ -58,6 +61,33 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="score only so many pictures")
     parser.add_argument("--show", help="name of the picture for the card (the first)")
     return parser.parse_args(arguments)
+
+
+@contextlib.contextmanager
+def put_back_unless_done(folder: Path) -> Iterator[None]:
+    """What the folder held comes back where anything goes wrong within."""
+    with tempfile.TemporaryDirectory() as aside:
+        before = Path(aside, folder.name)
+        if folder.exists():
+            shutil.copytree(folder, before)
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            if before.exists():
+                shutil.copytree(before, folder)
+            raise
+
+
+def refuse_another_kind(trained: Path, model: ZooModel) -> None:
+    """The zoo's name says which backbone and attention its weights have."""
+    config = json.loads((trained / CONFIG).read_text(encoding="utf-8"))
+    found = (config.get("model_type"), config.get("attention"))
+    if found != (model.backbone, model.attention):
+        raise ValueError(
+            f"{model.name} is a {model.backbone} with {model.attention}; {trained} holds a "
+            f"{found[0]} with {found[1]}"
+        )
 
 
 def store(trained: Path, model: ZooModel) -> None:
@@ -107,11 +137,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         model = find_model(options.name)
-        store(options.trained, model)
-        with torch.inference_mode():
-            score(model, options.data, options.limit)
-            show(model, options.data, options.show)
-        card = write_card(model.folder)
+        refuse_another_kind(options.trained, model)
+        with put_back_unless_done(model.folder):
+            store(options.trained, model)
+            with torch.inference_mode():
+                score(model, options.data, options.limit)
+                show(model, options.data, options.show)
+            card = write_card(model.folder)
     except (ValueError, OSError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 2

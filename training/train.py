@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 # Idle CPU threads spin for some 100 µs, then sleep: where they spin on, a core shared with anyone
 # else slows a step tenfold; to be woken for every operation takes half the speed.
@@ -21,6 +22,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
+from filelock import FileLock
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers.utils import logging as transformers_logging
@@ -30,14 +33,26 @@ from glmha_hf.cpu import keep_pages
 from glmha_hf.training.batches import Batch
 from glmha_hf.training.checkpoint import Checkpoints, Progress
 from glmha_hf.training.ema import MovingAverage
-from glmha_hf.training.folder import PushError, ZooFolders, save_batch, write_recipe
+from glmha_hf.training.folder import (
+    PushError,
+    ZooFolders,
+    only_here,
+    refuse_another_model,
+    save_batch,
+    write_recipe,
+)
 from glmha_hf.training.losses import Objective
 from glmha_hf.training.recipe import Recipe, load_recipe
 from glmha_hf.training.records import Records
 from glmha_hf.training.schedules import LearningRate
 from glmha_hf.training.signals import StopRequest
 from glmha_hf.training.sources import open_training
-from glmha_hf.training.start import build_model, build_objective, build_optimizer
+from glmha_hf.training.start import (
+    build_model,
+    build_objective,
+    build_optimizer,
+    set_options,
+)
 from glmha_hf.training.streaming import open_batches
 from glmha_hf.training.validation import Validation
 
@@ -59,6 +74,7 @@ class Run:
     checkpoints: Checkpoints
     records: Records
     zoo: ZooFolders
+    lock: FileLock | None
 
 
 def prepare(recipe: Recipe, arguments: list[str]) -> Run:
@@ -68,6 +84,8 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
         mixed_precision=settings.precision,
         log_with=list(settings.trackers) or None,
         project_dir=str(folder),
+        # The others wait while the first looks through the data, which may take hours.
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
     )
     set_up_logging(accelerator)
     if accelerator.device.type == "cpu":
@@ -85,7 +103,10 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
     progress = Progress()
     accelerator.register_for_checkpointing(*filter(None, [progress, ema]))
     checkpoints = Checkpoints(accelerator, folder / "checkpoints", minutes=settings.save_minutes)
+    lock = only_here(folder) if accelerator.is_main_process else None
+    refuse_another_model(recipe)
     checkpoints.resume(recipe.resume)
+    set_options(optimizer, recipe.optimizer)
     if accelerator.is_main_process:
         write_recipe(recipe)
     accelerator.init_trackers(recipe.name)
@@ -103,6 +124,7 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
         checkpoints=checkpoints,
         records=Records(accelerator, folder / "log.jsonl", progress, recipe),
         zoo=ZooFolders(accelerator, recipe, arguments),
+        lock=lock,
     )
 
 
@@ -129,7 +151,8 @@ def train(run: Run, stop: StopRequest) -> None:
         norm = float(accelerator.clip_grad_norm_(model.parameters(), clip_norm))
 
         # What is to be done next, agreed upon by all processes.
-        wishes = [stop.requested or clock.is_over, checkpoints.overdue]
+        time_is_up = clock.is_over and batch.iteration + 1 < recipe.iterations
+        wishes = [stop.requested or time_is_up, checkpoints.overdue]
         together = torch.stack([loss, *(loss.new_tensor(float(wish)) for wish in wishes)])
         mean_loss, leaving, overdue = accelerator.reduce(together, "sum").tolist()
         overflow = recipe.run.precision == "fp16"  # where gradients may, and the step is skipped
@@ -217,6 +240,12 @@ def main(arguments: list[str]) -> int:
         except (ArithmeticError, PushError) as error:
             print(f"train: {error}", file=sys.stderr)
             return 3
+        except (ValueError, OSError) as error:  # of a picture, say, or of a full disk
+            print(f"train: {str(error).strip().splitlines()[-1]}", file=sys.stderr)
+            return 2
+        finally:
+            if run.lock:
+                run.lock.release()
     return stop.exit_code
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.tables import markdown_table
+from ..hub.facts import storable
 from ..metrics.model_index import index_entries, slug
 from ..metrics.names import DECIMALS, UNITS, format_score
 from .files import write_text
@@ -97,19 +98,15 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
                 "protocol": result.protocol,
                 "settings": result.settings,
                 "pictures": len(result.scores),
-                "means": _finite(result.scores.mean()),
+                "means": storable(result.scores.mean()),
                 "per_picture": [
-                    {"index": each.index, "name": each.name, **_finite(each.scores)}
+                    {"index": each.index, "name": each.name, **storable(each.scores)}
                     for each in result.scores.pictures
                 ],
             }
             for result in results
         ]
     }
-
-
-def _finite(scores: dict[str, float]) -> dict[str, float | str]:
-    return {key: "inf" if math.isinf(value) else value for key, value in scores.items()}
 
 
 def as_csv(results: Sequence[Result]) -> str:

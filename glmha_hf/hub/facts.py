@@ -42,7 +42,15 @@ class TrainingRecord:
     earlier: list["TrainingRecord"] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
-        _write(folder / TRAINING, asdict(self))
+        _write(folder / TRAINING, self._storable())
+
+    def _storable(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "scores": storable(self.scores),
+            "input_scores": storable(self.input_scores),
+            "earlier": [one._storable() for one in self.earlier],
+        }
 
     @classmethod
     def read(cls, folder: Path) -> "TrainingRecord | None":
@@ -56,7 +64,8 @@ class TrainingRecord:
     @classmethod
     def _of(cls, stored: dict[str, Any]) -> "TrainingRecord":
         earlier = [cls._of(one) for one in stored.get("earlier", [])]
-        return cls(**{**stored, "earlier": earlier})
+        scores = {key: finite(stored.get(key, {})) for key in ("scores", "input_scores")}
+        return cls(**{**stored, **scores, "earlier": earlier})
 
     @property
     def runs(self) -> list["TrainingRecord"]:
@@ -127,6 +136,11 @@ def finite(means: dict[str, Any]) -> dict[str, float]:
     return {
         key: math.inf if value == "inf" else float(value) for key, value in (means or {}).items()
     }
+
+
+def storable(means: dict[str, float]) -> dict[str, float | str]:
+    """The other way round."""
+    return {key: "inf" if math.isinf(value) else value for key, value in means.items()}
 
 
 def _read(path: Path) -> Any:

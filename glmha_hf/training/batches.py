@@ -43,10 +43,16 @@ def share_of(batch: int, *, rank: int = 0, processes: int = 1, largest: int | No
     if pieces > smallest:
         raise RecipeError(
             f"a batch of {batch} over {processes} processes gives some {biggest} and some "
-            f"{smallest}, which run.largest_batch={largest} cannot cut into as many pieces"
+            f"{smallest}, which pieces of {largest} (run.largest_batch, by area) cannot cut into "
+            "as many pieces: raise it, or use a number of processes that divides the batch"
         )
     mine = _deal(range(batch), processes)[rank]
     return Share(tuple(_deal(mine, pieces)), batch)
+
+
+def _as_large(largest: int | None, stage: Stage, first: Stage) -> int | None:
+    """How many of a stage's patches have about as many pixels as `largest` of the first stage's."""
+    return largest and max(1, round(largest * first.patch**2 / stage.patch**2))
 
 
 def _deal(items: range, parts: int) -> list[range]:
@@ -84,7 +90,12 @@ class Plan(Sampler[list[PatchRequest | Blend]]):
         self.seed, self.start = seed, start
         self.mixup, self.mixup_beta = mixup, mixup_beta
         self.shares = {
-            stage.batch: share_of(stage.batch, rank=rank, processes=processes, largest=largest)
+            stage: share_of(
+                stage.batch,
+                rank=rank,
+                processes=processes,
+                largest=_as_large(largest, stage, stages[0]),
+            )
             for stage in stages
         }
 
@@ -105,7 +116,7 @@ class Plan(Sampler[list[PatchRequest | Blend]]):
         first = 0
         for stage in self.stages:
             for iteration in range(max(first, self.start), first + stage.iterations):
-                yield iteration, self.shares[stage.batch]
+                yield iteration, self.shares[stage]
             first += stage.iterations
 
 
@@ -125,7 +136,7 @@ def plan_of(recipe: Recipe, accelerator: Accelerator, *, length: int, start: int
         mixup=recipe.data.mixup,
         mixup_beta=recipe.data.mixup_beta,
     )
-    cut = [batch for batch, share in plan.shares.items() if len(share.pieces) > 1]
+    cut = [stage.batch for stage, share in plan.shares.items() if len(share.pieces) > 1]
     if cut and "rmse" in recipe.loss:
         raise RecipeError(
             f"the rmse loss is a root over a whole batch, which run.largest_batch cuts (of "

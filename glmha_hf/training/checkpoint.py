@@ -64,7 +64,12 @@ class Checkpoints:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(unfinished))
+        try:
+            accelerator.save_state(str(unfinished))
+        except RuntimeError as error:  # torch has no other for a full disk
+            shutil.rmtree(unfinished, ignore_errors=True)
+            reason = str(error).partition("\n")[0]
+            raise OSError(f"no checkpoint in {self.folder}, is the disk full? ({reason})") from None
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             unfinished.rename(final)
@@ -78,7 +83,8 @@ class Checkpoints:
         if not wanted:
             self.accelerator.wait_for_everyone()
             if self.accelerator.is_main_process:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                for made in (self.folder, *map(self.folder.with_name, ("best", "last", "samples"))):
+                    shutil.rmtree(made, ignore_errors=True)
             self.accelerator.wait_for_everyone()
         elif found:
             self.accelerator.load_state(str(found[-1]))

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 import yaml
 from accelerate import Accelerator
+from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 from torch import nn
 
@@ -27,6 +28,7 @@ from .batches import Batch
 from .checkpoint import Progress
 from .ema import MovingAverage
 from .recipe import Recipe, plain
+from .typed import RecipeError
 
 logger = logging.getLogger(__name__)
 MAY_CHANGE = {"resume", "output", "push_to_hub", "hub_id", "run", "description"}
@@ -95,7 +97,7 @@ class ZooFolders:
             processes=self.accelerator.num_processes,
             protocol=validation.protocol if validation else None,
             validation=_told_validation(recipe) if validation else None,
-            scores=dict(progress.scores) if validation else {},
+            scores=dict(progress.scores) if progress.validated == progress.iteration else {},
             input_scores=dict(degraded),
             earlier=self.earlier,
         )
@@ -177,15 +179,49 @@ def portable(recipe: Recipe) -> Recipe:
     )
 
 
-def write_recipe(recipe: Recipe) -> None:
-    """Beside the run, with a warning where it is not what the run was begun with."""
+def only_here(folder: Path) -> FileLock:
+    """Refuse a second training in one folder; the lock goes with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RecipeError(f"another training is at work in {folder}") from None
+    return lock
+
+
+def refuse_another_model(recipe: Recipe) -> None:
+    """What a checkpoint holds has to fit: model, what of it is trained, optimizer, averages."""
+    before, now = _last_recipe(recipe), plain(dataclasses.asdict(recipe))
+    if not before or not any((recipe.folder / "checkpoints").glob("step-*")):
+        return
+    for told in (before, now):
+        told["optimizer.name"] = told.get("optimizer", {}).get("name")
+        told["averages weights"] = told.get("run", {}).get("ema") is not None
+    for key in ("model", "freeze", "optimizer.name", "averages weights"):
+        if before.get(key) != now[key]:
+            raise RecipeError(
+                f"{recipe.folder} was trained with {key}: {before.get(key)}, not {now[key]}; "
+                "resume=false begins anew, output=FOLDER elsewhere"
+            )
+
+
+def _last_recipe(recipe: Recipe) -> dict[str, Any]:
+    """What is to be resumed was last trained with; nothing where nothing is."""
     path = recipe.folder / "recipe.yaml"
-    if path.exists() and recipe.resume:
-        before = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not recipe.resume or not path.exists():
+        return {}
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def write_recipe(recipe: Recipe) -> None:
+    """Beside the run, with a warning where it is not what was trained with before."""
+    path = recipe.folder / "recipe.yaml"
+    if before := _last_recipe(recipe):
         now = plain(dataclasses.asdict(recipe))
         for key in now.keys() - MAY_CHANGE:
             if before.get(key) != now[key]:
-                logger.warning("%s was %s when this run began", key, before.get(key))
+                logger.warning("%s was %s the last time", key, before.get(key))
     recipe.folder.mkdir(parents=True, exist_ok=True)
     path.write_text(recipe.to_yaml(), encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
-from .typed import RecipeError, build
+from .typed import RecipeError, build, require_range
 
 UNLABELLED = "unlabelled"
 """The kind of data that has inputs only."""
@@ -51,8 +52,14 @@ class DataRecipe:
     streaming: bool = False  # hub: read rows as they come, keep nothing on disk
     shuffle_buffer: int = 256  # streaming: so many rows are mixed
     mask: str | None = None  # cassi: the coded aperture; by default mask.mat beside the scenes
-    mask_form: Literal["shifted", "plain"] | None = None  # cassi: by default as model.type takes it
+    mask_form: Literal["shifted", "plain"] | None = None  # cassi: by default as the model takes it
     unpacked: str | None = None  # cassi, ntire2022: folder for cubes to be read from in parts
+
+    def __post_init__(self) -> None:
+        require_range(self, "data", 0, "workers", "cache_mb", "mixup")
+        require_range(self, "data", 1, "shuffle_buffer")
+        if self.mixup > 1 or self.mixup_beta <= 0:
+            raise RecipeError("data.mixup is a share within 0 and 1, data.mixup_beta above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +82,10 @@ class ValidationRecipe:
     sheets: int = 4  # pictures on the sample sheet
     mask: str | None = None  # cassi: by default the training's
 
+    def __post_init__(self) -> None:
+        require_range(self, "validation", 1, "every", "limit", "crop")
+        require_range(self, "validation", 0, "sheets")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecipe:
@@ -83,6 +94,11 @@ class OptimizerRecipe:
     weight_decay: float = 1e-4
     clip_norm: float | None = 0.01
 
+    def __post_init__(self) -> None:
+        require_range(self, "optimizer", 0, "weight_decay", "clip_norm")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise RecipeError("optimizer.betas are two numbers from 0 up to 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationRecipe:
@@ -90,6 +106,9 @@ class DistillationRecipe:
 
     teacher: str  # zoo folder, zoo name or Hub id
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_range(self, "distillation", 0, "weight")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +122,11 @@ class LearningRateRecipe:
     halve_at: tuple[int, ...] = ()
     warmup_iterations: int = 0
 
+    def __post_init__(self) -> None:
+        require_range(
+            self, "learning_rate", 0, "peak", "floor", "constant_iterations", "warmup_iterations"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecipe:
@@ -110,7 +134,7 @@ class RunRecipe:
 
     precision: Literal["no", "bf16", "fp16"] = "no"
     ema: float | None = None
-    largest_batch: int | None = None  # per process at once; more is accumulated
+    largest_batch: int | None = None  # per process at once, of the first stage's patches
     device: Literal["auto", "cpu"] = "auto"
     channels_last: bool = False
     compile: bool = False  # the repeated blocks, once for every size of patch
@@ -120,6 +144,12 @@ class RunRecipe:
     save_minutes: float | None = 20
     stop_minutes: float | None = None  # save and leave after so long, to be resumed
     trackers: tuple[str, ...] = ("tensorboard",)
+
+    def __post_init__(self) -> None:
+        require_range(self, "run", 1, "largest_batch", "log_every", "save_every")
+        require_range(self, "run", 0, "save_minutes", "stop_minutes")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise RecipeError(f"run.ema is a decay within 0 and 1, not {self.ema}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +187,11 @@ class Recipe:
             raise RecipeError("there are no labels to take a loss against: set loss={}")
         for name in self.loss:
             require_known(name, LOSS_TERMS, what="loss")
-        if self.run.ema is not None and not 0 < self.run.ema < 1:
-            raise RecipeError(f"run.ema is a decay within 0 and 1, not {self.run.ema}")
         if self.length_scale <= 0 or self.batch_scale <= 0:
             raise RecipeError("length_scale and batch_scale must be positive")
+        require_range(self, "", 0, "seed")
         if self.data.streaming and (self.data.kind != "hub" or self.data.mixup):
             raise RecipeError("streaming is for data of kind hub, and does without mixup")
-        if len(self.optimizer.betas) != 2:
-            raise RecipeError("optimizer.betas are two numbers")
         if "type" not in self.model and self.init_from is None:
             raise RecipeError("say which model to train: model.type, or init_from")
 
@@ -175,10 +202,17 @@ class Recipe:
     @property
     def mask_form(self) -> Literal["shifted", "plain"]:
         """How the model takes a coded aperture."""
-        usual: Literal["shifted", "plain"] = (
-            "plain" if self.model.get("type") == "mst_plus_plus" else "shifted"
-        )
-        return self.data.mask_form or usual
+        return self.data.mask_form or ("plain" if self._type == "mst_plus_plus" else "shifted")
+
+    @property
+    def _type(self) -> str | None:
+        """The model's, which may be that of the one it starts from."""
+        if "type" in self.model or self.init_from is None or self.data.kind != "cassi":
+            return self.model.get("type")
+        from ..hub.pull import model_folder
+
+        config = json.loads((model_folder(self.init_from) / "config.json").read_text())
+        return config.get("model_type")
 
     @property
     def iterations(self) -> int:
@@ -218,7 +252,12 @@ class Recipe:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 3e-4 is a number, as it is in YAML 1.2 and in Python."""
+    """YAML in which 3e-4 is a number, as it is in YAML 1.2 and in Python, and a date is text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 _Loader.add_implicit_resolver(

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..data.checks import check_pairs
+from ..data.checks import check_pairs, report
 from ..data.degradations import DEGRADATIONS, benchmark_noise
 from ..data.degradations.base import from_eight_bit
 from ..data.layouts import open_set
@@ -77,7 +77,12 @@ def build_degradation(settings: dict[str, Any] | None) -> Any:
     known = [field.name for field in dataclasses.fields(kind)]
     for key in parameters:
         require_known(key, known, what="parameter", where=name)
-    return kind(**parameters)
+    try:  # on a small gray picture, before anything is trained
+        degradation = kind(**parameters)
+        degradation(np.full((32, 32, 3), 0.5, np.float32), np.random.default_rng(0))
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise RecipeError(f"cannot degrade by {settings} ({error})") from None
+    return degradation
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,9 @@ def picture_kind(description: str, opener: Callable[[Where], PairSource]) -> Dat
         )
 
     def validation(recipe: ValidationRecipe, _: DataRecipe) -> Examples:
-        return PictureExamples(opener(recipe), recipe)
+        source = opener(recipe)
+        report(getattr(source, "unmatched", []))
+        return PictureExamples(source, recipe)
 
     return DatasetKind(description, training, validation)
 
@@ -187,6 +194,10 @@ class PictureExamples:
         pair = self.source.load(index)
         target = self._gray(pair.target)
         if pair.input is not None:
+            if pair.input.shape != pair.target.shape:
+                raise ValueError(
+                    f"{self.source.name(index)}: the input is not of the target's size"
+                )
             degraded = from_eight_bit(self._gray(pair.input))
         else:
             rng = np.random.default_rng([2022, index])

@@ -16,7 +16,7 @@ from ..hub.pull import model_folder
 from ..models.modeling_base import ChannelAttentionModel
 from ..registration import ZOO_CLASSES, model_class_of, zoo_class
 from .losses import Objective
-from .recipe import Recipe
+from .recipe import OptimizerRecipe, Recipe
 from .typed import RecipeError, require_known
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,8 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
         source = AutoModelForImageToImage.from_pretrained(folder, dtype=torch.float32)
     config = build_config(recipe, None if source is None else source.config)
     model = model_class_of(config)(config)
-    if source is not None:
-        copy_what_fits(source, model)
-    freeze(model, recipe.freeze)
+    drawn = copy_what_fits(source, model) if source is not None else []
+    freeze(model, recipe.freeze, but=drawn)
     if recipe.run.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     if recipe.run.compile:
@@ -83,8 +82,8 @@ def build_config(recipe: Recipe, source: Any = None) -> Any:
     return config_class(**{**values, **fields})
 
 
-def copy_what_fits(source: nn.Module, model: nn.Module) -> None:
-    """Copy tensors of the same name and shape, and say which stay as they were drawn."""
+def copy_what_fits(source: nn.Module, model: nn.Module) -> list[str]:
+    """Copy tensors of the same name and shape; say and return which stay as they were drawn."""
     theirs, ours = source.state_dict(), model.state_dict()
     fitting = {
         name: value
@@ -97,8 +96,10 @@ def copy_what_fits(source: nn.Module, model: nn.Module) -> None:
     copied = sum(value.numel() for value in fitting.values())
     total = sum(value.numel() for value in ours.values())
     logger.info("copied %d of %d weights (%.1f%%)", copied, total, 100 * copied / total)
-    _tell("drawn anew, nothing there fits", sorted(ours.keys() - fitting.keys()))
+    drawn = sorted(ours.keys() - fitting.keys())
+    _tell("drawn anew, nothing there fits", drawn)
     _tell("left behind, the model has no place for", sorted(theirs.keys() - fitting.keys()))
+    return drawn
 
 
 def _tell(what: str, names: Sequence[str]) -> None:
@@ -106,8 +107,11 @@ def _tell(what: str, names: Sequence[str]) -> None:
         logger.info("%s: %d tensors: %s", what, len(names), ", ".join(names))
 
 
-def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
-    """Stop training the parameters whose names match a shell pattern, such as `encoder.*`."""
+def freeze(model: nn.Module, patterns: Sequence[str], *, but: Sequence[str] = ()) -> None:
+    """Stop training the parameters whose names match a shell pattern, such as `encoder.*`.
+
+    Those of `but` are trained all the same: they have learnt nothing yet.
+    """
     names = [name for name, _ in model.named_parameters()]
     frozen: set[str] = set()
     for pattern in patterns:
@@ -119,6 +123,8 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
                 f"{', '.join(parts)}"
             )
         frozen.update(matching)
+    _tell("trained although freeze names them, because drawn anew", sorted(frozen & set(but)))
+    frozen -= set(but)
     if len(frozen) == len(names):
         raise RecipeError("freeze leaves nothing to train")
     for name, parameter in model.named_parameters():
@@ -140,3 +146,9 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
         weight_decay=settings.weight_decay,
         fused=True,
     )
+
+
+def set_options(optimizer: torch.optim.Optimizer, settings: OptimizerRecipe) -> None:
+    """As the recipe has them now: a checkpoint brings back those that it was saved with."""
+    for group in optimizer.param_groups:
+        group.update(betas=settings.betas, weight_decay=settings.weight_decay)

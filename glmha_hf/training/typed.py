@@ -43,6 +43,15 @@ def require_known(key: Any, known: Iterable[str], *, what: str, where: str = "")
     raise RecipeError(f"unknown {what} {key!r}{f' in {where}' if where else ''}; {hint}")
 
 
+def require_range(values: Any, where: str, least: float, *names: str) -> None:
+    """Refuse fields below the least value that they can have; None is no value."""
+    for name in names:
+        value = getattr(values, name)
+        if value is not None and not value >= least:
+            key = f"{where}.{name}" if where else name
+            raise RecipeError(f"{key} must be at least {least}, not {value}")
+
+
 def convert(value: Any, hint: Any, *, where: str) -> Any:
     """The value as the annotated type, where that loses nothing."""
     origin, arguments = get_origin(hint), get_args(hint)

@@ -16,7 +16,7 @@ import pytest
 
 from glmha_hf.comparison.results import Results
 
-from .conftest import GROUP, ROOT, SCRIPT, write_comparison
+from .conftest import GROUP, ROOT, SCRIPT, SHIPPED, write_comparison
 
 Run = Callable[..., int]
 RANKS = {"model.attention": "glmha", "model.kv_reduction": "from_ranks"}
@@ -87,6 +87,15 @@ def test_from_nothing_to_the_report(
 
     assert run("length_scale=2") == 2
     assert "results.csv has noise at another budget (4 updates" in capsys.readouterr().err
+
+
+def test_what_ships_is_by_the_plan_that_ships(
+    script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main([str(SHIPPED), "--list"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) > 80
+    assert all(": done" in line for line in told)
 
 
 def test_a_lost_row_comes_back_without_training(

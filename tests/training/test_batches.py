@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
 from glmha_hf.training.batches import Plan, share_of
 from glmha_hf.training.blending import Blend
-from glmha_hf.training.recipe import Stage
+from glmha_hf.training.recipe import Stage, load_recipe
 from glmha_hf.training.typed import RecipeError
 
+ROOT = Path(__file__).parents[2]
 STAGES = [Stage(iterations=3, patch=16, batch=6), Stage(iterations=4, patch=32, batch=5)]
 
 
@@ -30,7 +32,7 @@ def merged(parts: Iterable[list[list]]) -> list[list]:
 def test_processes_and_pieces_share_the_same_patches(processes: int, mixup: float) -> None:
     whole = updates(Plan(7, STAGES, seed=3, mixup=mixup))
     parts = [
-        updates(Plan(7, STAGES, seed=3, mixup=mixup, rank=rank, processes=processes, largest=2))
+        updates(Plan(7, STAGES, seed=3, mixup=mixup, rank=rank, processes=processes, largest=8))
         for rank in range(processes)
     ]
     assert merged(parts) == whole
@@ -66,6 +68,13 @@ def test_weights_sum_to_one_over_processes(processes: int, largest: int | None) 
     assert sum(sum(share.weights) for share in shares) == pytest.approx(1)
     assert len({len(share.pieces) for share in shares}) == 1
     assert all(len(piece) <= (largest or 8) for share in shares for piece in share.pieces)
+
+
+def test_larger_patches_go_fewer_at_a_time() -> None:
+    recipe = load_recipe(ROOT / "configs" / "restormer" / "derain.yaml")
+    plan = Plan(100, recipe.stages, largest=recipe.run.largest_batch)
+    most = [max(map(len, plan.shares[stage].pieces)) for stage in recipe.stages]
+    assert most == [8, 5, 4, 2, 1, 1]  # what each of the paper's eight GPUs held
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:

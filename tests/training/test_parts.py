@@ -139,6 +139,16 @@ def test_freezing_by_pattern() -> None:
         freeze(model, ["*"])
 
 
+def test_what_was_drawn_anew_is_not_frozen() -> None:
+    model = tiny()
+    drawn = [name for name, _ in model.named_parameters() if ".key." in name]
+    freeze(model, ["encoder.*"], but=drawn)
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    inside = [name for name in trained if name.startswith("encoder.")]
+    assert inside
+    assert inside == [name for name in drawn if name.startswith("encoder.")]
+
+
 def test_the_seed_decides_the_starting_weights(tiny_recipe: Path) -> None:
     first, second = (build_model(load_recipe(tiny_recipe)).state_dict() for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)

@@ -68,3 +68,30 @@ def test_other_names_are_refused(
 ) -> None:
     assert publish.main([str(trained), "restormer-denoize", "--data", str(tmp_path)]) == 2
     assert "restormer-denoise" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_scored_leaves_the_old_one(
+    publish: ModuleType, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "weights" / NAME
+    folder.mkdir(parents=True)
+    for name in ("config.json", "data.md"):
+        (folder / name).write_text("as it was")
+    assert publish.main([str(trained), NAME, "--data", str(tmp_path / "nowhere")]) == 2
+    assert "was not scored" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.parent.rglob("*")) == [
+        "config.json",
+        "data.md",
+        NAME,
+    ]
+    assert (folder / "data.md").read_text() == "as it was"
+
+
+def test_a_name_says_backbone_and_attention(
+    publish: ModuleType, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(trained), "restormer-derain", "--data", str(tmp_path)]
+    assert publish.main(arguments) == 2
+    assert "a restormer with csa; " in (told := capsys.readouterr().err)
+    assert "holds a restormer with glmha" in told
+    assert not (tmp_path / "weights").exists()

@@ -84,6 +84,11 @@ def test_every_paper_recipe_is_as_long_as_the_papers() -> None:
         ({"stages": [{"iterations": 0, "patch": 8, "batch": 1}]}, "positive iterations"),
         ({"data": "photos"}, "data must be a mapping"),
         ({"run": {"ema": 1.0}}, "run.ema is a decay"),
+        ({"run": {"largest_batch": -1}}, "run.largest_batch must be at least 1, not -1"),
+        ({"run": {"save_every": 0}}, "run.save_every must be at least 1, not 0"),
+        ({"optimizer": {"clip_norm": -1}}, "optimizer.clip_norm must be at least 0"),
+        ({"optimizer": {"betas": [0.9, 1]}}, "optimizer.betas are two numbers"),
+        ({"seed": -1}, "seed must be at least 0"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_what_would_be_right(
@@ -122,6 +127,25 @@ def test_overrides_reach_into_mappings_and_lists(write) -> None:
     assert recipe.learning_rate.peak == 3e-4
     assert build_degradation(recipe.data.degradation).sigma == (0, 50)
     assert recipe.resume is False
+
+
+def test_a_date_is_a_name_like_any_other(write) -> None:
+    assert load_recipe(write(), ["output=2024-01-01"]).folder == Path("2024-01-01")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "motion_blur", "travel": 5},
+        {"name": "gaussian_noise", "sigma": "much"},
+        {"name": "jpeg", "quality": 50},
+        {"name": "rain", "renderers": ["snow"]},
+        {"name": "benchmark_noise"},
+    ],
+)
+def test_a_degradation_is_tried_before_it_is_used(settings: dict) -> None:
+    with pytest.raises(RecipeError, match="cannot degrade by"):
+        build_degradation(settings)
 
 
 @pytest.mark.parametrize("override", ["seed", "=3", "stages.7.patch=1", "name.first=x"])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
@@ -250,6 +251,65 @@ def test_a_finished_run_started_again_changes_nothing(
     assert train(tiny_recipe, f"output={tmp_path}") == 0
     torch.testing.assert_close(weights(tmp_path), before, rtol=0, atol=0)
     assert log(tmp_path) == lines
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("model.attention=csa", "trained with model: "),
+        ("freeze=[output.*]", "trained with freeze: "),
+        ("optimizer.name=adam", "trained with optimizer.name: adamw, not adam"),
+        ("run.ema=null", "trained with averages weights: True, not False"),
+    ],
+)
+def test_another_model_does_not_go_on(
+    unbroken: Path, tiny_recipe: Path, train: Train, capsys: pytest.CaptureFixture[str],
+    change: str, told: str,
+) -> None:  # fmt: skip
+    before = weights(unbroken)
+    assert train(tiny_recipe, f"output={unbroken}", change) == 2
+    assert told in capsys.readouterr().err
+    torch.testing.assert_close(weights(unbroken), before, rtol=0, atol=0)
+
+
+def test_a_folder_has_one_training_at_a_time(
+    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FileLock(tmp_path / ".lock"):
+        assert train(tiny_recipe, f"output={tmp_path}") == 2
+    assert f"another training is at work in {tmp_path}" in capsys.readouterr().err
+
+
+def test_to_begin_anew_leaves_nothing_of_the_old(
+    tiny_recipe: Path, tmp_path: Path, train: Train
+) -> None:
+    short = "stages=[{iterations: 4, patch: 16, batch: 2}]"
+    assert train(tiny_recipe, f"output={tmp_path}", short) == 0
+    assert (tmp_path / "best").exists()
+    anew = (f"output={tmp_path}", short, "model.dim=8", "resume=false", "validation=null")
+    assert train(tiny_recipe, *anew) == 0
+    assert not (tmp_path / "best").exists()
+    assert AutoModelForImageToImage.from_pretrained(tmp_path / "last").config.dim == 8
+
+
+def test_validation_pictures_are_pairs(
+    tiny_recipe: Path, photographs: Path, tmp_path: Path, train: Train,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    for kind in ("input", "target"):
+        shutil.copytree(photographs / "test", tmp_path / "pairs" / "test" / kind)
+    lone, other = sorted((tmp_path / "pairs" / "test" / "input").iterdir())[:2]
+    pairs = (
+        f"validation.root={tmp_path / 'pairs'}",
+        "validation.kind=pairs",
+        "validation.degradation=null",
+    )
+    Image.new("RGB", (20, 20)).save(other)
+    assert train(tiny_recipe, f"output={tmp_path / 'run'}", *pairs) == 2
+    assert "the input is not of the target's size" in capsys.readouterr().err
+    lone.unlink()
+    assert train(tiny_recipe, f"output={tmp_path / 'run'}", *pairs) == 2
+    assert "1 problem in the dataset" in capsys.readouterr().err
 
 
 def test_nothing_to_resume_is_said(
