@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VALUE",
         help="brightest value that a model is given of a snapshot (captured: 0.8; else as it is)",
     )
-    parser.add_argument("--tv-weight", type=float, metavar="W", help=f"smoothing of {GAP_TV} (0.1)")
+    parser.add_argument(
+        "--tv-weight", type=_above_zero, metavar="W", help=f"smoothing of {GAP_TV} (0.1)"
+    )
     parser.add_argument(
         "--iterations", type=positive, metavar="N", help=f"iterations of {GAP_TV} (100)"
     )

@@ -108,6 +108,8 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
     """One picture through a temporary folder, because 16-bit colour is read from files only."""
     if len(arguments.inputs) > 1 or world_size() > 1:
         raise ValueError("- takes one picture and one process")
+    if arguments.compare:
+        raise ValueError("--compare needs pictures in files")
     name = arguments.inputs[0]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(name)
@@ -117,6 +119,8 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
         to_stdout = arguments.output in (None, STREAM)
         # The name's ending tells the format; standard output keeps the input's.
         target = Path(folder, f"restored{source.suffix}") if to_stdout else Path(arguments.output)
+        if not to_stdout and target.is_dir():
+            raise IsADirectoryError(f"{target} is a folder: give the file's name")
         if not to_stdout and target.exists() and not arguments.overwrite:
             raise FileExistsError(f"{target} exists; add --overwrite to replace it")
         tally = _restore_jobs([Job(source, target)], arguments)

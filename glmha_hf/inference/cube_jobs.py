@@ -1,13 +1,12 @@
 """Which inputs `glmha reconstruct` means, and where each cube goes."""
 
-import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.cube_formats import SUFFIXES, companions, view_files
 from ..data.snapshots import SNAPSHOT_SUFFIXES
-from .files import PICTURE_SUFFIXES, Found, Job, Report, find_pictures
+from .files import PICTURE_SUFFIXES, Found, Job, Report, find_pictures, is_pattern
 
 
 def plan_cubes(
@@ -56,7 +55,7 @@ def _named_file(inputs: Sequence[str], output: str, format: str | None) -> Path 
     path = Path(output)
     if path.suffix not in SUFFIXES.values() or path.is_dir() or output.endswith(("/", os.sep)):
         return None
-    if len(inputs) > 1 or Path(inputs[0]).is_dir() or glob.has_magic(inputs[0]):
+    if len(inputs) > 1 or Path(inputs[0]).is_dir() or is_pattern(inputs[0]):
         raise ValueError(f"{output} is one file, but there may be several cubes: name a folder")
     if format is not None and SUFFIXES[format] != path.suffix:
         raise ValueError(f"{output} does not end in {SUFFIXES[format]}, as --format {format} does")

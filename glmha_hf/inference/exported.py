@@ -98,7 +98,7 @@ def _onnx_graph(file: Path) -> Graph:
 
 def _program_graph(file: Path) -> Graph:
     refuse_pickles(file)
-    module = torch.export.load(file).module()
+    module = torch.export.load(file).module(check_guards=False)  # which rule out small sides
     return lambda inputs: module(**inputs)
 
 

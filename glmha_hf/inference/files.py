@@ -52,7 +52,7 @@ def plan_jobs(
         raise ValueError(f"--suffix is a part of a file's name, not {suffix!r}")
     named = list(find_pictures(inputs, recursive=recursive, report=report))
     found = [picture for picture in named if not _is_a_result(picture, output, suffix)]
-    found = list({picture.path.resolve(): picture for picture in found}.values())
+    found = list({Path(os.path.abspath(one.path)): one for one in found}.values())  # noqa: PTH100
     jobs = [Job(picture.path, target(picture, output, suffix, inputs)) for picture in found]
     _check_targets(jobs, overwrite=overwrite)
     return jobs
@@ -70,13 +70,18 @@ def find_pictures(
         path = Path(text)
         if path.is_dir():
             yield from _in_folder(path, recursive=recursive, report=report, suffixes=suffixes)
-        elif path.exists() or not glob.has_magic(text):
+        elif not is_pattern(text):
             yield Found(path, Path(path.name))
         else:
             matches = sorted(map(Path, glob.glob(text, recursive=True)), key=natural_order)  # noqa: PTH207
             if not matches:
                 raise FileNotFoundError(f"nothing matches {text}")
             yield from (Found(match, Path(match.name)) for match in matches if match.is_file())
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a shell left a pattern to us; brackets may be part of a file's name, too."""
+    return glob.has_magic(text) and not Path(text).exists()
 
 
 def _in_folder(
@@ -108,9 +113,14 @@ def _is_a_result(picture: Found, output: str | None, suffix: str) -> bool:
     if output is not None and Path(output).is_dir() and len(picture.relative.parts) > 1:
         return picture.path.resolve().is_relative_to(Path(output).resolve())
     stem = picture.path.stem
-    if output is not None or not suffix or not stem.endswith(suffix):
+    beside = output is None or _same_folder(Path(output, picture.relative), picture.path)
+    if not beside or not suffix or not stem.endswith(suffix):
         return False
     return picture.path.with_stem(stem.removesuffix(suffix)).exists()
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    return one.parent.resolve() == other.parent.resolve()
 
 
 def target(picture: Found, output: str | None, suffix: str, inputs: Sequence[str]) -> Path:
@@ -123,7 +133,7 @@ def target(picture: Found, output: str | None, suffix: str, inputs: Sequence[str
         and not output.endswith(("/", os.sep))
         and Path(output).suffix.lower() in PICTURE_SUFFIXES
     )
-    if names_a_file and not glob.has_magic(inputs[0]):
+    if names_a_file and not is_pattern(inputs[0]):
         return Path(output)
     return Path(output, picture.relative).with_stem(picture.path.stem + suffix)
 

@@ -116,7 +116,7 @@ def reason(path: Path, error: BaseException) -> str:
     """One line that begins with the file's name."""
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
+        return f"{error.filename or path}: {error.strerror}"
     return text if text.startswith(str(path)) else f"{path}: {text}"
 
 

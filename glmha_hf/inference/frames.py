@@ -39,6 +39,8 @@ def _frames(image: Image.Image) -> Iterator[np.ndarray]:
     """RGB, or RGB and alpha in all frames: a writer wants one mode."""
     mode = "RGB"
     for frame in ImageSequence.Iterator(image):
+        if frame.mode.startswith(("I", "F")):
+            raise ValueError("pages of 16 bits cannot be restored together: give them one by one")
         mode = "RGBA" if frame.has_transparency_data else mode
     for frame in ImageSequence.Iterator(image):
         yield np.array(frame.convert(mode))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageToImage
 from transformers.utils import IMAGE_PROCESSOR_NAME
@@ -36,7 +37,10 @@ def load_network(
     model: Any, *, dtype: torch.dtype | str | None = None, device: torch.device | str | None = None
 ) -> Network:
     """A model by its name (see `model_folder`), or the given one, copied if moved or cast."""
-    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    if isinstance(dtype, str):
+        dtype = getattr(torch, dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise ValueError("dtype is a torch type such as bfloat16")
     if not isinstance(model, (str, Path)):
         same = dtype in (None, model.dtype) and device in (None, str(model.device), model.device)
         return model if same else copy.deepcopy(model).to(device=device, dtype=dtype)
@@ -45,9 +49,12 @@ def load_network(
         if dtype not in (None, torch.float32) or torch.device(device or "cpu").type != "cpu":
             raise ValueError(f"{model} is an exported model: it runs in float32 on the CPU")
         return ExportedNetwork.from_folder(folder)
-    network = AutoModelForImageToImage.from_pretrained(
-        folder, **({"dtype": dtype} if dtype else {})
-    )
+    try:
+        network = AutoModelForImageToImage.from_pretrained(
+            folder, **({"dtype": dtype} if dtype else {})
+        )
+    except SafetensorError as error:
+        raise ValueError(f"the weights in {folder} are damaged: {error}") from None
     if not isinstance(network.config, ChannelAttentionConfig):
         raise ValueError(f"{model} holds a {network.config.model_type}, which is not of the zoo")
     return network.to(default_device() if device is None else device).eval()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..hub.pull import model_folder
 from ..models.image_processing_picture import PictureProcessor, as_array
+from .exported import takes_mask
 from .local_statistics import local_statistics
 from .memory import free_memory, largest_tile
 from .network import Network, input_dtype, load_network, load_processor
@@ -57,6 +58,7 @@ class Restorer:
         if isinstance(model, (str, Path)):
             model = model_folder(model)
         network = load_network(model, dtype=dtype, device=device)
+        _check_tiles(settings.get("tile"), settings.get("overlap"), network)
         if local_window is not None:
             network = local_statistics(network, window=local_window)
             settings["shared_statistics"] = False
@@ -131,6 +133,14 @@ class Restorer:
             )
 
 
+def _check_tiles(tile: Any, overlap: int | None, network: Network) -> None:
+    """Refuse before the first picture what would be refused for each."""
+    if isinstance(tile, int):
+        plan_tiles(tile, tile, tile=tile, overlap=overlap, multiple=network.config.size_multiple)
+    elif tile not in (None, "auto"):
+        raise ValueError(f"tile is a number of pixels, 'auto' or None, not {tile!r}")
+
+
 def restore(
     images: Any,
     *,
@@ -169,6 +179,8 @@ def restore(
     if isinstance(images, (Sequence, np.ndarray, Tensor)):
         found = dict(_restored(list(images), restorer, progress))
         return [found[index] for index in range(len(found))]
+    if not isinstance(images, Iterable) or hasattr(images, "read"):
+        raise TypeError(f"a picture is a path, a PIL picture or an array, not {type(images)}")
     return (picture for _, picture in _restored(images, restorer, progress, in_order=True))
 
 
@@ -181,13 +193,19 @@ def reconstruct(
     """
     progress = settings.pop("progress", None)
     restorer = Restorer.load(model, processor=processor, **settings)
+    config = restorer.network.config
+    if config.out_channels in (1, 3):
+        raise ValueError("this model makes pictures, not cubes: use restore")
+    if mask is not None and not takes_mask(config):
+        raise ValueError("this model takes no mask")
     given = {} if mask is None else {"mask": mask}
-    cubes = []
-    for image in images if isinstance(images, (list, tuple)) else [images]:
+    many = isinstance(images, (list, tuple, Iterator))
+    cubes: list[Any] = []
+    for image in images if many else [images]:
         inputs = dict(restorer.processor(image, **given))
         output = restorer.reconstruct(inputs, progress=progress)
         cubes += restorer.processor.post_process(output)
-    return cubes if isinstance(images, (list, tuple)) else cubes[0]
+    return cubes if many or len(cubes) > 1 else cubes[0]
 
 
 def _is_one_picture(images: Any) -> bool:

@@ -1,6 +1,8 @@
 """Writing pictures as their source was: format, depth, EXIF and ICC, complete or not at all."""
 
 import contextlib
+import math
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,8 @@ QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "method": 4},
 }
+# What Pillow raises over tags of the wrong type, beside its own errors.
+BROKEN = (struct.error, TypeError, AttributeError, KeyError, ValueError, ArithmeticError)
 LOSSLESS_TIFF = frozenset({"raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 
 
@@ -57,7 +61,7 @@ def read_facts(path: Path, *, max_pixels: int | None = None) -> PictureFacts:
             return PictureFacts(known, width, height, frames, read_metadata(image))
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture that can be read") from None
-    except (SyntaxError, EOFError) as error:
+    except (SyntaxError, EOFError, struct.error, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path} is not a picture that can be read: {error}") from None
 
 
@@ -82,21 +86,28 @@ def without_pillow_limit() -> Iterator[None]:
 def read_metadata(image: Image.Image) -> dict[str, Any]:
     """EXIF with the picture upright, the ICC profile where its colours stay, and the density."""
     metadata: dict[str, Any] = {}
+    with contextlib.suppress(*BROKEN):  # what cannot be understood is no reason to lose the picture
+        if exif := _upright_exif(image):
+            metadata["exif"] = exif
+    if image.info.get("icc_profile") and image.mode not in ("CMYK", "LAB", "YCbCr", "HSV"):
+        metadata["icc_profile"] = image.info["icc_profile"]
+    with contextlib.suppress(*BROKEN):
+        densities = tuple(float(density) for density in image.info.get("dpi", ()))
+        if densities and all(0 < density < math.inf for density in densities):
+            metadata["dpi"] = densities
+    if image.info.get("compression") in LOSSLESS_TIFF:
+        metadata["compression"] = image.info["compression"]
+    return metadata
+
+
+def _upright_exif(image: Image.Image) -> bytes:
     exif = image.getexif()
     for tag in list(exif):
         if image.format == "TIFF" and tag not in DESCRIPTIVE_TAGS:
             del exif[tag]
     if ORIENTATION in exif:
         exif[ORIENTATION] = 1
-    if len(exif):
-        metadata["exif"] = exif.tobytes()
-    if image.info.get("icc_profile") and image.mode not in ("CMYK", "LAB", "YCbCr", "HSV"):
-        metadata["icc_profile"] = image.info["icc_profile"]
-    if image.info.get("dpi"):
-        metadata["dpi"] = tuple(float(density) for density in image.info["dpi"])
-    if image.info.get("compression") in LOSSLESS_TIFF:
-        metadata["compression"] = image.info["compression"]
-    return metadata
+    return exif.tobytes() if len(exif) else b""
 
 
 def format_of(target: Path, source: Path, facts: PictureFacts) -> str:
@@ -134,8 +145,12 @@ def save_frames(
     loop: int | None,
 ) -> None:
     """An animation, or a file of several pages, written as its frames come."""
+    if format not in Image.SAVE_ALL:
+        raise ValueError(f"{target}: {format} has no frames; use a .gif or .tif name")
     iterator = iter(frames)
     first = next(iterator)
+    # Pillow goes through the frames of a PNG twice.
+    others = list(iterator) if format == "PNG" else iterator
     timing: dict[str, Any] = {}
     if any(durations):
         timing["duration"] = durations
@@ -145,4 +160,4 @@ def save_frames(
         timing.pop("disposal", None)
         timing |= QUALITY["WEBP"]
     with replaced_file(target) as unfinished:
-        first.save(unfinished, format=format, save_all=True, append_images=iterator, **timing)
+        first.save(unfinished, format=format, save_all=True, append_images=others, **timing)

@@ -109,7 +109,7 @@ def as_array(image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
         image = image[..., None]
     if image.ndim != 3 or 0 in image.shape:
         raise ValueError(f"a NumPy picture must be H×W or H×W×C; it is {times(image.shape)}")
-    return image if image.flags.writeable else image.copy()
+    return image if image.flags.writeable and min(image.strides) >= 0 else image.copy()
 
 
 def _read(source: str | Path | Image.Image) -> np.ndarray:
@@ -207,31 +207,36 @@ def times(shape: Sequence[int]) -> str:
 def _like(picture: Tensor, original: Picture | None) -> Image.Image | np.ndarray | Tensor:
     """C×H×W in [0, 1] as the original's kind, depth and colour, its alpha put back."""
     if isinstance(original, Tensor):
-        return _with_depth(picture, original.dtype)
+        flat = original.ndim == 2
+        tensor = _with_alpha(picture, original.cpu()[None] if flat else original.cpu())
+        return tensor[0] if flat else tensor
     if isinstance(original, np.ndarray):
-        restored = _with_alpha(picture, as_array(original))
+        restored = _as_pixels(picture, as_array(original))
         return restored if original.ndim == 3 else restored[..., 0]
     pixels = (
         np.zeros((1, 1, picture.shape[0]), np.uint8) if original is None else as_array(original)
     )
-    restored = _with_alpha(picture, pixels)
+    restored = _as_pixels(picture, pixels)
     if restored.shape[-1] == 1:
         restored = restored[..., 0]
     is_deep_colour = restored.ndim == 3 and restored.dtype != np.uint8
     return restored if is_deep_colour else Image.fromarray(restored)
 
 
-def _with_alpha(picture: Tensor, original: np.ndarray) -> np.ndarray:
+def _as_pixels(picture: Tensor, original: np.ndarray) -> np.ndarray:
     """H×W×C with the original's number of channels and dtype."""
-    has_alpha = original.shape[-1] in (2, 4)
-    colours = original.shape[-1] - has_alpha
+    restored = _with_alpha(picture, torch.from_numpy(original).movedim(-1, 0))
+    return np.ascontiguousarray(restored.movedim(0, -1).numpy())
+
+
+def _with_alpha(picture: Tensor, original: Tensor) -> Tensor:
+    """C×H×W with the original's number of channels and dtype."""
+    has_alpha = original.shape[0] in (2, 4)
+    colours = original.shape[0] - has_alpha
     if colours == 1 and picture.shape[0] == 3:
         picture = picture.mean(0, keepdim=True)
-    depth = torch.from_numpy(original[:1, :1]).dtype
-    restored = _with_depth(picture, depth).movedim(0, -1).numpy()
-    if has_alpha:
-        restored = np.concatenate([restored, original[..., -1:]], axis=-1)
-    return np.ascontiguousarray(restored)
+    restored = _with_depth(picture, original.dtype)
+    return torch.cat([restored, original[-1:].to(restored.dtype)]) if has_alpha else restored
 
 
 def _with_depth(picture: Tensor, dtype: torch.dtype) -> Tensor:

@@ -17,30 +17,30 @@ from .streaming_spectral import spectral_block
 
 
 class Remembered:
-    """The last result that some weights gave for a mask, which is the same until either changes."""
+    """The last result that some weights gave for a mask, which is the same until either changes.
+
+    Several threads may ask: what is known is read once, and replaced as a whole.
+    """
 
     def __init__(self) -> None:
-        self.versions: tuple = ()
-        self.mask: Tensor | None = None
-        self.result: Any = None
+        self.known: tuple[list[Tensor], Any] = ([], None)
 
     def get(self, mask: Tensor, weights: Iterable[Tensor], compute: Callable[[Tensor], Any]) -> Any:
-        versions = tuple(
-            (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
-            for weight in weights
-        )
-        if versions != self.versions or not _same(self.mask, mask):
-            self.versions, self.mask = versions, mask.clone()
-            self.result = compute(self.mask)
-        return self.result
+        given = [mask, *weights]
+        kept, result = self.known
+        if len(kept) != len(given) or not all(map(_same, kept, given)):
+            kept = [each.detach().clone() for each in given]
+            result = compute(kept[0])
+            self.known = (kept, result)
+        return result
 
 
-def _same(known: Tensor | None, mask: Tensor) -> bool:
-    return (
-        known is not None
-        and (known.shape, known.dtype, known.device) == (mask.shape, mask.dtype, mask.device)
-        and torch.equal(known, mask)
-    )
+def _same(known: Tensor, given: Tensor) -> bool:
+    return (known.shape, known.dtype, known.device) == (
+        given.shape,
+        given.dtype,
+        given.device,
+    ) and torch.equal(known, given)
 
 
 class MaskGuidance(nn.Module):

@@ -1,5 +1,6 @@
 import io
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,44 @@ def test_an_animation_keeps_frames_timing_and_loop(run, tmp_path):
     assert durations == [50, 60, 70, 80]
 
 
+def test_frames_stay_in_formats_that_have_them(run, tmp_path):
+    frames = [Image.fromarray(pixels(seed=seed)) for seed in range(3)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], duration=50)
+    assert run("a.png", "-o", "out")[0] == 0
+    with Image.open(tmp_path / "out/a.png") as image:
+        assert image.n_frames == 3
+    status, err = run("a.png", "-o", "a.jpg")
+    assert status == 1
+    assert "a.jpg: JPEG has no frames; use a .gif or .tif name" in err
+    assert names(tmp_path) == ["a.png", "out/a.png"]
+
+
+def test_pages_of_16_bits_are_refused(run, tmp_path):
+    pages = [Image.fromarray(pixels()[..., 0].astype(np.uint16) * 257) for _ in range(2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    status, err = run("a.tif", "-o", "out")
+    assert status == 1
+    assert "a.tif: pages of 16 bits cannot be restored together" in err
+
+
+def test_tags_of_a_wrong_type_cost_no_picture(run, tmp_path):
+    """Pillow reads a text where a number belongs, and cannot write it again."""
+    entry = struct.pack("<HHI4s", 0x0103, 2, 4, b"abc\0")
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    Image.fromarray(pixels()).save(tmp_path / "a.jpg", exif=exif)
+    write(tmp_path / "b.png")
+    assert run("a.jpg", "b.png", "-o", "out")[0] == 0
+    assert names(tmp_path / "out") == ["a.jpg", "b.png"]
+
+
+def test_what_cannot_be_written_is_named(run, tmp_path):
+    write(tmp_path / "a.png")
+    (tmp_path / "file").touch()
+    status, err = run("a.png", "-o", "file/out.png")
+    assert status == 1
+    assert "glmha restore: file: " in err
+
+
 def test_pages_of_a_document_may_differ_in_size(run, tmp_path):
     pages = [Image.fromarray(pixels(height=height)) for height in (24, 40)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
@@ -268,7 +307,9 @@ def test_two_processes_give_the_same_and_end_together(tmp_path, model):
         (["missing.png"], "missing.png: No such file or directory"),
         (["a.png", "--tile", "0"], "argument --tile"),
         (["a.png", "--batch-size", "0"], "argument --batch-size"),
-        (["a.png", "--tile", "16", "--overwrite"], "tile must be at least 64"),
+        (["a.png", "--tile", "16", "--overwrite"], "glmha restore: tile must be at least 64"),
+        (["a.png", "--tile", "64", "--overlap", "-4"], "glmha restore: overlap must be from 0"),
+        (["-", "--compare", "sheet.png"], "--compare needs pictures in files"),
         (["*.gif"], "nothing matches *.gif"),
         (["a.png", "-", "-o", "out"], "- takes one picture"),
     ],

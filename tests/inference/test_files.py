@@ -111,3 +111,22 @@ def test_nine_comes_before_ten(tmp_path):
         "f9.png",
         "f10.png",
     ]
+
+
+def test_results_in_the_same_folder_are_no_sources(folder):
+    (folder / "in/b_r.png").touch()
+    found = jobs("in", output="in", suffix="_r")
+    assert found["in/b.png"] == "in/b_r.png"
+    assert "in/b_r.png" not in found
+
+
+def test_brackets_may_be_part_of_a_name(folder):
+    (folder / "in/b[1].png").touch()
+    assert jobs("in/b[1].png", output="clean.png") == {"in/b[1].png": "clean.png"}
+
+
+def test_links_to_one_file_are_pictures_of_their_own(folder):
+    for name in ("one.png", "two.png"):
+        (folder / "links").mkdir(exist_ok=True)
+        (folder / "links" / name).symlink_to("../in/b.png")
+    assert list(jobs("links", output="out").values()) == ["out/one.png", "out/two.png"]

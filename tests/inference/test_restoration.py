@@ -1,3 +1,4 @@
+import io
 import types
 
 import numpy as np
@@ -40,6 +41,10 @@ def test_the_pixels_are_the_models(model):
         (pixels(channels=4), None),
         (pixels(channels=None), None),
         (torch.rand(3, 40, 48), None),
+        (torch.rand(40, 48).bfloat16(), None),
+        (torch.randint(0, 256, (1, 40, 48), dtype=torch.uint8), None),
+        (torch.randint(0, 256, (4, 40, 48), dtype=torch.uint8), None),
+        (pixels()[::-1, :, ::-1], None),
         (Image.fromarray(pixels()), "RGB"),
         (Image.fromarray(pixels(channels=4)), "RGBA"),
         (Image.fromarray(pixels(channels=None)), "L"),
@@ -171,6 +176,11 @@ def test_pictures_become_cubes():
     assert [cube.shape for cube in cubes] == [(7, 40, 48), (7, 32, 24)]
     assert cubes[0].dtype == np.float32
     assert reconstruct(pixels(100, 90), model=model, tile=64).shape == (7, 100, 90)
+    batch = torch.rand(2, 3, 16, 24)
+    for many in (batch, iter(batch)):
+        assert [cube.shape for cube in reconstruct(many, model=model)] == [(7, 16, 24)] * 2
+    with pytest.raises(ValueError, match="takes no mask"):
+        reconstruct(batch, model=model, mask=np.ones((16, 24)))
 
 
 def test_a_snapshot_and_its_mask_become_a_cube():
@@ -182,3 +192,23 @@ def test_a_snapshot_and_its_mask_become_a_cube():
     assert all(cube.shape == (6, 72, 90) for cube in cubes)
     with pytest.raises(ValueError, match="needs the mask"):
         reconstruct(snapshot, model=model)
+
+
+def test_models_of_pictures_make_no_cubes(model):
+    with pytest.raises(ValueError, match="makes pictures, not cubes"):
+        reconstruct(pixels(), model=model)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"tile": "big"}, "'auto' or None, not 'big'"), ({"dtype": "foo"}, "a torch type")],
+)
+def test_settings_that_mean_nothing_are_refused(model, settings, message):
+    with pytest.raises(ValueError, match=message):
+        restore(pixels(), model=model, **settings)
+
+
+@pytest.mark.parametrize("images", [None, 5, io.BytesIO()])
+def test_what_is_no_picture_is_refused(model, images):
+    with pytest.raises(TypeError, match="a picture is a path"):
+        restore(images, model=model)

@@ -1,4 +1,5 @@
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from functools import partialmethod
 
 import pytest
@@ -177,7 +178,7 @@ def test_masks_are_remembered_until_they_or_the_weights_change():
             torch.testing.assert_close(
                 fused(**inputs).reconstruction, published(**inputs).reconstruction
             )
-        return fused.network.memory.result
+        return fused.network.memory.known[1]
 
     first = agree()
     assert agree() is first
@@ -189,7 +190,26 @@ def test_masks_are_remembered_until_they_or_the_weights_change():
     with torch.no_grad():
         for model in (fused, published):
             model.network.mask_downsamples[0].weight.mul_(2)
-    assert agree() is not second
+    third = agree()
+    assert third is not second
+    for model in (fused, published):
+        model.network.mask_downsamples[0].weight.data.mul_(2)  # which no version tells of
+    assert agree() is not third
+
+
+def test_masks_are_remembered_for_several_threads():
+    model = small_model("mst").eval()
+    masks = [random_inputs(model, 16, 16) for _ in range(2)]
+    with torch.no_grad():
+        expected = [model(**inputs).reconstruction for inputs in masks]
+
+        def compute(number):
+            with torch.no_grad():
+                return model(**masks[number % 2]).reconstruction
+
+        with ThreadPoolExecutor(4) as pool:
+            for number, found in enumerate(pool.map(compute, range(40))):
+                torch.testing.assert_close(found, expected[number % 2])
 
 
 def test_masks_are_remembered_in_inference_mode():
