@@ -86,8 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _is_bad_input(error: Exception) -> bool:
     """Errors that speak of what was given; anything else is ours and keeps its traceback."""
     from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
 
-    return isinstance(error, (ValueError, OSError, StrictDataclassError))
+    return isinstance(error, (ValueError, OSError, StrictDataclassError, SafetensorError))
 
 
 def one_line(error: Exception) -> str:

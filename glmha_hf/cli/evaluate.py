@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,7 +152,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--limit starts at 1, not {arguments.limit}")
     if arguments.worst < 0:
         raise ValueError(f"--worst starts at 0, not {arguments.worst}")
-    if any(sigma <= 0 for sigma in arguments.sigma):
-        raise ValueError(f"--sigma is above 0, in 8-bit levels, not {min(arguments.sigma):g}")
+    for sigma in arguments.sigma:
+        if not 0 < sigma < math.inf:
+            raise ValueError(f"--sigma is above 0, in 8-bit levels, not {sigma:g}")
     if arguments.output.exists() and not arguments.output.is_dir():
         raise NotADirectoryError(f"{arguments.output} is a file; --output needs a folder")

@@ -120,6 +120,7 @@ def compress(
             "pictures": hashlib.sha256(
                 "\n".join([source.name, *source.names]).encode()
             ).hexdigest(),
+            "mask": None if mask is None else hashlib.sha256(Path(mask).read_bytes()).hexdigest(),
         },
     )
     report(f"reading {min(chosen.pictures, len(source))} pictures")

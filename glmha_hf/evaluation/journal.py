@@ -38,10 +38,10 @@ class Journal:
         """Every entry of every process's file; a line cut short by a kill is passed over."""
         found = {}
         for path in sorted(self.folder.glob("journal-*.jsonl")):
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_bytes().split(b"\n"):
                 try:
                     entry = Entry(**json.loads(line))
-                except (json.JSONDecodeError, TypeError):
+                except (ValueError, TypeError):
                     continue
                 found[entry.key] = entry
         return found

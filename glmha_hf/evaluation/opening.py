@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,11 +63,11 @@ def _open(
     split: str | None,
     columns: tuple[str, str],
 ) -> list[TestSet]:
-    path = Path(place)
+    path = _named(place)
     if not path.exists():
         if "," in place:
             inputs, _, targets = place.partition(",")
-            name = Path(inputs).parent.name or inputs
+            name = _named(str(_named(inputs).parent)).name or inputs
             pairs = matched_pairs(Path(inputs), Path(targets))
             return [PicturePairs(pairs, name, _wanted(protocol, name))]
         if place.count("/") == 1 and place[0] not in "./~" and not path.parent.is_dir():
@@ -87,6 +88,12 @@ def _open(
     raise ValueError(_unrecognised(path, protocol))
 
 
+def _named(place: str) -> Path:
+    """A path with a name: `.` and `..` have none of their own."""
+    path = Path(place)
+    return Path(os.path.abspath(path)) if path.name in ("", "..") else path  # noqa: PTH100
+
+
 def _spectral(path: Path, split: str, protocol: str | None) -> list[TestSet]:
     folders = [
         path / name for names in (*RGB_FOLDERS.values(), *SPEC_FOLDERS.values()) for name in names
@@ -94,6 +101,11 @@ def _spectral(path: Path, split: str, protocol: str | None) -> list[TestSet]:
     if any(folder.is_dir() for folder in folders):
         pairs = NtirePairs(path, split=split)
         _require_matched(path, pairs.unmatched, len(pairs), "ntire2022")
+        if not len(pairs):
+            raise ValueError(
+                f"{path} has no scenes of the split {split}: "
+                + DOWNLOADS["ntire2022"].advice(str(path))
+            )
         name = "ARAD-1K" if pairs.name(0).startswith("ARAD_1K") else path.resolve().name
         return [NtireScenes(pairs, f"{name} {split}", protocol or "ntire2022")]
     scenes = CassiScenes(path)

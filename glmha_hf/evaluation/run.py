@@ -181,7 +181,10 @@ def picture_key(restorer: Restorer, test_set: TestSet, index: int) -> str:
 def restore_sample(restorer: Restorer, test_set: TestSet, index: int) -> tuple[Sample, np.ndarray]:
     """A sample and its prediction, as the protocol scores it."""
     sample = test_set.sample(index, gray=restorer.gray)
-    return sample, test_set.finish(restorer.restore(sample))
+    restored = restorer.restore(sample)
+    if not np.isfinite(restored).all():
+        raise ValueError(f"{restorer.name} makes values that are NaN or infinite of {sample.name}")
+    return sample, test_set.finish(restored)
 
 
 def prediction_path(folder: Path, restorer: Restorer, test_set: TestSet, index: int) -> Path:

@@ -52,7 +52,19 @@ def push(
     """
     check_folder(folder, type)
     api = HfApi()
+
+    def ready(name: str) -> Path:
+        """What is to be uploaded; what is wrong with it is found out before anything is made."""
+        if type != "model":
+            return folder
+        place = Path(tempfile.mkdtemp(dir=staged))
+        stage_model(
+            folder, place, repository=name, with_code=with_code, max_shard_size=max_shard_size
+        )
+        return place
+
     with plainly_told(repository), tempfile.TemporaryDirectory() as staged:
+        contents = ready(repository)
         made = api.create_repo(
             repository,
             private=private,
@@ -60,23 +72,15 @@ def push(
             exist_ok=True,
             space_sdk="gradio" if type == "space" else None,
         )
-        ready = folder
-        if type == "model":
-            ready = Path(staged)
-            stage_model(
-                folder,
-                ready,
-                repository=made.repo_id,
-                with_code=with_code,
-                max_shard_size=max_shard_size,
-            )
+        if made.repo_id != repository:  # which had no owner, and the card names one
+            contents = ready(made.repo_id)
         if revision is not None and not create_pr:
             api.create_branch(made.repo_id, branch=revision, repo_type=type, exist_ok=True)
         before = api.repo_info(made.repo_id, revision=revision, repo_type=type).sha
         done = api.upload_folder(
             repo_id=made.repo_id,
             repo_type=type,
-            folder_path=ready,
+            folder_path=contents,
             revision=revision,
             create_pr=create_pr,
             commit_message=message or f"Upload {folder.resolve().name}",

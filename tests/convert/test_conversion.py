@@ -192,9 +192,23 @@ def test_an_existing_folder_is_kept_unless_told(tmp_path):
     (tmp_path / "model" / "precious").touch()
     with pytest.raises(FileExistsError):
         convert_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model")
+    with pytest.raises(FileExistsError, match="holds no model"):
+        convert_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model", overwrite=True)
     assert (tmp_path / "model" / "precious").exists()
+    (tmp_path / "model" / "config.json").touch()
     convert_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model", overwrite=True)
-    assert (tmp_path / "model" / "config.json").exists()
+    assert (tmp_path / "model" / "config.json").stat().st_size > 0
+    assert not (tmp_path / "model" / "precious").exists()
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_the_folder_one_is_in_is_never_replaced(tmp_path, monkeypatch, place):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    torch.save(read_golden("mstpp").weights, "checkpoint.pth")
+    with pytest.raises(ValueError, match="holds the folder this runs in"):
+        convert_checkpoint("checkpoint.pth", place, overwrite=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["here", "checkpoint.pth"]
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
