@@ -1,11 +1,13 @@
 """What an adapter of a published codebase says, and what follows from it alone."""
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from ..models.configuration_attention import ChannelAttentionConfig
@@ -41,6 +43,11 @@ class Adapter(Generic[ConfigT]):
             raise CheckpointMismatchError(
                 f"keys do not fit: {error.args[0]} of {self.name} is missing"
             ) from None
+        except CheckpointMismatchError:
+            raise
+        except (IndexError, ValueError, ZeroDivisionError, StrictDataclassError) as error:
+            reason = error.__cause__ or error
+            raise CheckpointMismatchError(f"shapes do not fit {self.name}: {reason}") from None
 
     def recognises(self, keys: Mapping[str, object]) -> bool:
         return any(re.fullmatch(self.signature, key) for key in keys)
@@ -60,6 +67,8 @@ def to_zoo(
     tensors: dict[str, Tensor] = {}
     for pair in correspondences:
         source = published[pair.published]
+        if not source.is_floating_point() or source.layout != torch.strided:
+            raise CheckpointMismatchError(f"{pair.published} holds no floating-point numbers")
         rows = [ours[name].shape[0] for name in pair.ours]
         expected = (sum(rows), *ours[pair.ours[0]].shape[1:])
         if tuple(source.shape) != expected:
@@ -97,4 +106,4 @@ def count_children(shapes: Shapes, prefix: str) -> int:
     children = {
         int(match[1]) for key in shapes if (match := re.match(re.escape(prefix) + r"(\d+)\.", key))
     }
-    return max(children) + 1 if children else 0
+    return next(number for number in itertools.count() if number not in children)

@@ -22,8 +22,14 @@ from . import mst, mst_plus_plus, restormer
 from .adapter import Adapter, to_published, to_zoo
 
 ADAPTERS: tuple[Adapter, ...] = (restormer.ADAPTER, mst.ADAPTER, mst_plus_plus.ADAPTER)
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
+# What trainers put weights under: averaged ones first, which are what was published.
+WRAPPERS = (
+    *("params_ema", "ema_state_dict", "model_ema", "ema"),
+    *("params", "state_dict", "model_state_dict", "model", "net", "network", "generator"),
+)
 PREFIXES = ("module.", "model.", "net_g.")
+COMPILED = "_orig_mod."
+AVERAGED_COUNT = "n_averaged"
 
 
 @dataclass(frozen=True)
@@ -90,30 +96,36 @@ def read_checkpoint(path: Path) -> tuple[str | None, dict[str, Tensor]]:
             contents: object = load_file(path)
         else:
             contents = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"{path} holds more than tensors and is not loaded, as that could run code: {reason}"
-        ) from None
-    except (SafetensorError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a checkpoint: {str(error).partition(chr(10))[0]}"
-        ) from None
+    except Exception as error:  # a damaged file makes torch stumble anywhere
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        if isinstance(error, pickle.UnpicklingError) and _is_pickle(path):
+            raise ValueError(
+                f"{path} holds more than tensors and is not loaded, as that could run code: "
+                f"{reason}"
+            ) from None
+        raise ValueError(f"{path} is not a checkpoint: {reason}") from None
     wrapper, contents = _unwrap(contents)
     tensors = {
         _without_prefix(str(key)): value
         for key, value in contents.items()
-        if isinstance(value, Tensor)
+        if isinstance(value, Tensor) and key != AVERAGED_COUNT
     }
     if not tensors:
         raise ValueError(f"{path} holds no tensors")
     return wrapper, tensors
 
 
+def _is_pickle(path: Path) -> bool:
+    """Whether it begins as what `torch.save` writes, of whatever age, and not as text."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x80\x02")
+
+
 def _unwrap(contents: object) -> tuple[str | None, Mapping]:
     wrapper = None
     while isinstance(contents, Mapping):
-        name = next((key for key in WRAPPERS if isinstance(contents.get(key), Mapping)), None)
+        full = (key for key in WRAPPERS if isinstance(contents.get(key), Mapping) and contents[key])
+        name = next(full, None)
         if name is None:
             return wrapper, contents
         wrapper, contents = name, contents[name]
@@ -121,6 +133,7 @@ def _unwrap(contents: object) -> tuple[str | None, Mapping]:
 
 
 def _without_prefix(key: str) -> str:
+    key = key.replace(COMPILED, "")
     while prefix := next((prefix for prefix in PREFIXES if key.startswith(prefix)), None):
         key = key.removeprefix(prefix)
     return key

@@ -1,4 +1,5 @@
 import argparse
+import io
 import json
 
 import pytest
@@ -72,6 +73,16 @@ def test_the_way_back_gives_the_published_checkpoint(name, tmp_path):
             "state_dict",
         ),
         (lambda weights: {f"module.{key}": value for key, value in weights.items()}, None),
+        (lambda weights: {f"_orig_mod.{key}": value for key, value in weights.items()}, None),
+        (
+            lambda weights: (
+                {"n_averaged": torch.ones(())}
+                | {f"module.{key}": value for key, value in weights.items()}
+            ),
+            None,
+        ),
+        (lambda weights: {"params": weights, "params_ema": {}}, "params"),
+        (lambda weights: {"ema": weights, "model": {"a": torch.ones(1)}}, "ema"),
     ],
 )
 def test_wrappers_are_taken_off(wrap, wrapper, tmp_path):
@@ -154,10 +165,31 @@ def test_a_tensor_of_the_wrong_shape_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [torch.ones(()), torch.zeros(0), torch.ones(3).to_sparse(), torch.ones(3, dtype=torch.int64)],
+)
+@pytest.mark.parametrize("name", ["mstpp", "restormer_biasfree_gray"])
+def test_odd_tensors_are_refused(name, odd, tmp_path):
+    weights = dict(read_golden(name).weights)
+    for key in list(weights)[::5]:
+        torch.save(weights | {key: odd}, tmp_path / "checkpoint.pth")
+        with pytest.raises(ValueError, match=r"not fit|should|no floating|no checkpoint"):
+            convert_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model")
+
+
+def legacy_format():
+    file = io.BytesIO()
+    torch.save({"a": torch.ones(100)}, file, _use_new_zipfile_serialization=False)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
     ("contents", "message"),
     [
         (b"", "is not a checkpoint"),
-        (b"not a pickle at all", "holds more than tensors"),
+        (b"not a pickle at all", "is not a checkpoint"),
+        (b"<!DOCTYPE html>", "is not a checkpoint"),
+        (legacy_format()[:400], "is not a checkpoint"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(contents, message, tmp_path):
