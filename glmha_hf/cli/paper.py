@@ -149,12 +149,13 @@ def _qualitative(
 ) -> None:
     from ..analysis.plots import plot_spectra
     from ..analysis.qualitative import band_sheet, picture_sheet
-    from ..evaluation.files import save_picture
+    from ..evaluation.files import format_named, save_picture
     from ..evaluation.run import restore_sample
     from ..evaluation.worst import shown
 
     if not 0 <= arguments.picture < len(test_set):
         raise ValueError(f"--picture {arguments.picture}: {test_set.name} has {len(test_set)}")
+    format_named(output)  # before all the work
     pairs = [restore_sample(each, test_set, arguments.picture) for each in restorers]
     sample, first = pairs[0]
     predictions = {

@@ -61,7 +61,8 @@ def read_config(name: str, overrides: list[str]) -> "ChannelAttentionConfig":
         fields = stored | fields
         name = fields.pop("model_type")
     config_class = zoo_class(ZOO_CLASSES[name][0])
-    unknown = [field for field in fields if not hasattr(config_class(), field)]
+    known = vars(config_class())
+    unknown = [field for field in fields if field not in known or field == "model_type"]
     if unknown:
         raise ValueError(f"{name} has no field {unknown[0]!r}")
     return config_class(**fields)
@@ -81,7 +82,14 @@ def _parse_override(text: str) -> tuple[str, Any]:
     try:
         return field, json.loads(value)
     except json.JSONDecodeError:
-        return field, value.split(",") if "," in value else value
+        return field, [_plain(each) for each in value.split(",")] if "," in value else value
+
+
+def _plain(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _as_json(counted: "Profile") -> dict[str, Any]:

@@ -17,7 +17,15 @@ def write_text(path: Path | str, text: str) -> None:
 
 def save_picture(image: Image.Image, path: Path | str) -> None:
     with replaced_file(Path(path)) as unfinished:
-        image.save(unfinished, Path(path).suffix.lstrip(".").lower().replace("jpg", "jpeg"))
+        image.save(unfinished, format_named(Path(path)))
+
+
+def format_named(path: Path) -> str:
+    """The format that a picture's name asks for."""
+    name = Image.registered_extensions().get(path.suffix.lower())
+    if name not in Image.SAVE:
+        raise ValueError(f"{path} names no picture format; use .png")
+    return name
 
 
 def save_prediction(prediction: np.ndarray, path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..files import replaced_file
 from .png import write_png16
+from .tiff import write_tiff16
 
 ORIENTATION = 0x0112
 # TIFF keeps the layout of its pixels among the EXIF tags: only what describes the picture is kept.
@@ -23,6 +24,7 @@ KEEPS = {
     "TIFF": ("exif", "icc_profile", "dpi", "compression"),
     "WEBP": ("exif", "icc_profile"),
 }
+DEEP_WRITERS = {"PNG": write_png16, "TIFF": write_tiff16}
 # Restored detail is what the reader wants: nothing is subsampled or compressed away.
 QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -124,13 +126,13 @@ def format_of(target: Path, source: Path, facts: PictureFacts) -> str:
 def save_picture(
     picture: Image.Image | np.ndarray, target: Path, *, format: str, metadata: dict[str, Any]
 ) -> None:
-    """One picture; 16-bit colour comes as an array and needs PNG."""
+    """One picture; 16-bit colour comes as an array and needs PNG or TIFF."""
     kept = {name: metadata[name] for name in KEEPS.get(format, ()) if name in metadata}
     if isinstance(picture, np.ndarray):
-        if format != "PNG" or picture.dtype != np.uint16:
-            raise ValueError(f"{target}: {picture.dtype} colour can be written as PNG only")
+        if format not in DEEP_WRITERS or picture.dtype != np.uint16:
+            raise ValueError(f"{target}: {picture.dtype} colour can be written as PNG or TIFF only")
         with replaced_file(target) as unfinished, unfinished.open("wb") as file:
-            write_png16(picture, file, metadata=kept)
+            DEEP_WRITERS[format](picture, file, metadata=kept)
         return
     with replaced_file(target) as unfinished:
         picture.save(unfinished, format=format, **kept, **QUALITY.get(format, {}))

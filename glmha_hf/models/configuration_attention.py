@@ -86,6 +86,21 @@ class ChannelAttentionConfig(PreTrainedConfig):
             for name, reduction in zip(names, reductions, strict=True)
         ]
 
+    def validate_above_zero(self) -> None:
+        """The first of these checks, which run in the order of their names: others divide."""
+        for name in ("in_channels", "out_channels", "dim", "num_blocks", "num_heads", "num_stages"):
+            value = getattr(self, name, 1)
+            numbers = [value] if isinstance(value, int) else value
+            if not all(number >= 1 for number in numbers):
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        for name in ("num_refinement_blocks", "dispersion_step"):
+            if getattr(self, name, 0) < 0:
+                raise ValueError(f"{name} must not be below 0, and is {getattr(self, name)}")
+        if int(self.dim * getattr(self, "ffn_expansion", 1)) < 1:
+            raise ValueError(f"ffn_expansion leaves no channels: {self.ffn_expansion}")
+        if not math.isfinite(self.alpha):
+            raise ValueError(f"alpha must be a finite number, not {self.alpha}")
+
     def validate_attention(self) -> None:
         from .attention import MIXERS
 

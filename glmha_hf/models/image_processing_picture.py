@@ -1,5 +1,6 @@
 """Pictures in and out: files, PIL, NumPy and torch, 8 and 16 bits, gray, palette and alpha."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +14,12 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
 
+# How Pillow is told to read 16-bit colour (N is this machine's order of bytes), and the other way.
+OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 SWAPPED_16_BIT = {
-    f"{mode};16{order}": f"{mode};16{'L' if order == 'B' else 'B'}"
+    f"{mode};16{order}": f"{mode};16{other}"
     for mode in ("RGB", "RGBA")
-    for order in "BL"
+    for order, other in OTHER_ORDER.items()
 }
 
 
@@ -115,17 +118,26 @@ def as_array(image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
 def _read(source: str | Path | Image.Image) -> np.ndarray:
     try:
         image = source if isinstance(source, Image.Image) else Image.open(source)
-        raw_mode = (
-            str(image.tile[0].args) if isinstance(image, ImageFile.ImageFile) and image.tile else ""
-        )
+        raw_mode, *details = _told_to_the_decoder(image)
         if raw_mode in SWAPPED_16_BIT:
             return _read_16_bit_colour(source, raw_mode)
+        deep = image.format == "PPM" and raw_mode == "RGB" and details > [255]
+        if deep or raw_mode == "LA;16B":
+            raise ValueError("Pillow reads its 16 bits as 8; save it as 16-bit RGB in a PNG")
         image.load()
     except (FileNotFoundError, IsADirectoryError, PermissionError, Image.DecompressionBombError):
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{source} is not a picture that can be read: {error}") from None
     return _pil_array(ImageOps.exif_transpose(image))
+
+
+def _told_to_the_decoder(image: Image.Image) -> list[Any]:
+    """The raw mode in which Pillow reads the file's pixels, and details; "" if it has read them."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile:
+        return [""]
+    told = image.tile[0].args
+    return list(told) if isinstance(told, tuple) else [told]
 
 
 def _read_16_bit_colour(source: str | Path | Image.Image, raw_mode: str) -> np.ndarray:
@@ -137,9 +149,13 @@ def _read_16_bit_colour(source: str | Path | Image.Image, raw_mode: str) -> np.n
     for mode in (raw_mode, SWAPPED_16_BIT[raw_mode]):
         with Image.open(path) as image:
             assert isinstance(image, ImageFile.ImageFile)
-            image.tile = [tile._replace(args=mode) for tile in image.tile]
+            image.tile = [tile._replace(args=_with_mode(tile.args, mode)) for tile in image.tile]
             halves.append(np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16))
     return halves[0] * 256 + halves[1]
+
+
+def _with_mode(told: Any, mode: str) -> Any:
+    return (mode, *told[1:]) if isinstance(told, tuple) else mode
 
 
 def _pil_array(image: Image.Image) -> np.ndarray:

@@ -182,7 +182,7 @@ def portable(recipe: Recipe) -> Recipe:
 def only_here(folder: Path) -> FileLock:
     """Refuse a second training in one folder; the lock goes with the process."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / ".training.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

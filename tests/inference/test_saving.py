@@ -3,6 +3,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from glmha_hf.inference.png import write_png16
@@ -93,6 +94,41 @@ def test_the_format_follows_the_content_unless_the_name_says_another(tmp_path):
         format_of(tmp_path / "out.xyz", source, facts)
 
 
-def test_16_bit_colour_goes_into_png_only(tmp_path):
-    with pytest.raises(ValueError, match="uint16 colour can be written as PNG only"):
-        save_picture(np.zeros((9, 9, 3), np.uint16), tmp_path / "a.tif", format="TIFF", metadata={})
+def test_16_bit_colour_goes_into_png_and_tiff_only(tmp_path):
+    with pytest.raises(ValueError, match="uint16 colour can be written as PNG or TIFF only"):
+        save_picture(np.zeros((9, 9, 3), np.uint16), tmp_path / "a.bmp", format="BMP", metadata={})
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_tiff_is_read_back_to_the_bit(tmp_path, channels):
+    pixels = np.random.default_rng(0).integers(0, 65536, (300, 31, channels)).astype(np.uint16)
+    exif = Image.Exif()
+    exif[271] = "camera"
+    metadata = {"exif": exif.tobytes(), "icc_profile": b"profile" * 9, "dpi": (300.0, 72.0)}
+    save_picture(pixels, tmp_path / "deep.tif", format="TIFF", metadata=metadata)
+    np.testing.assert_array_equal(as_array(tmp_path / "deep.tif"), pixels)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "deep.tif"), pixels)
+    with Image.open(tmp_path / "deep.tif") as image:
+        assert image.info["icc_profile"] == b"profile" * 9
+        assert image.info["dpi"] == (300, 72)
+        assert image.getexif()[271] == "camera"
+
+
+@pytest.mark.parametrize("settings", [{}, {"compression": "zlib"}, {"byteorder": ">"}])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_tiff_of_others_is_read_to_the_bit(tmp_path, settings, channels):
+    pixels = np.random.default_rng(0).integers(0, 65536, (40, 31, channels)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", **settings)
+    np.testing.assert_array_equal(as_array(tmp_path / "a.tif"), pixels)
+
+
+def test_depth_is_never_lost_in_silence(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 65536, (20, 30, 3)).astype(np.uint16)
+    (tmp_path / "a.ppm").write_bytes(b"P6 30 20 65535\n" + pixels.astype(">u2").tobytes())
+    with (tmp_path / "a.png").open("wb") as file:
+        write_png16(pixels[..., :2], file)
+    for name in ("a.ppm", "a.png"):
+        with pytest.raises(ValueError, match="its 16 bits as 8"):
+            as_array(tmp_path / name)
+    (tmp_path / "b.ppm").write_bytes(b"P6 30 20 255\n" + pixels.astype(np.uint8).tobytes())
+    np.testing.assert_array_equal(as_array(tmp_path / "b.ppm"), pixels.astype(np.uint8))

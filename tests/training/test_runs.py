@@ -275,7 +275,7 @@ def test_another_model_does_not_go_on(
 def test_a_folder_has_one_training_at_a_time(
     tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with FileLock(tmp_path / ".lock"):
+    with FileLock(tmp_path / ".training.lock"):
         assert train(tiny_recipe, f"output={tmp_path}") == 2
     assert f"another training is at work in {tmp_path}" in capsys.readouterr().err
 
