@@ -97,6 +97,8 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
     learning_rate = LearningRate(recipe.learning_rate, iterations=recipe.iterations)
 
     model = build_model(recipe)
+    if validation:
+        validation.check(model.config)
     objective = build_objective(recipe, model, accelerator.device)
     model, optimizer = accelerator.prepare(model, build_optimizer(recipe, model))
     ema = MovingAverage(model, decay=settings.ema) if settings.ema else None

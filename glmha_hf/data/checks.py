@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from glmha_hf.data.pairs import PairSource
@@ -23,13 +24,23 @@ def report(problems: list[str]) -> None:
         raise DatasetError(_message(problems))
 
 
-def find_problems(source: PairSource, *, patch_size: int = 0, threads: int = 2) -> list[str]:
-    """One sentence per problem: a missing partner, a corrupt, unequal or too small picture."""
+def find_problems(
+    source: PairSource,
+    *,
+    patch_size: int = 0,
+    threads: int = 2,
+    places: Iterable[int] | None = None,
+) -> list[str]:
+    """One sentence per problem: a missing partner, a corrupt, unequal or too small picture.
+
+    Of all pairs, or of those at some places.
+    """
     problems = list(getattr(source, "unmatched", []))
     if not len(source):
         return [*problems, "there are no pictures" if not problems else "no picture has a partner"]
     with ThreadPoolExecutor(threads) as pool:
-        found = pool.map(lambda index: _problem(source, index, patch_size), range(len(source)))
+        looked_at = range(len(source)) if places is None else places
+        found = pool.map(lambda index: _problem(source, index, patch_size), looked_at)
         return problems + [problem for problem in found if problem]
 
 

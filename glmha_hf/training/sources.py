@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from ..data.checks import check_pairs, report
+from ..data.checks import check_pairs, find_problems, report
 from ..data.degradations import DEGRADATIONS, benchmark_noise
 from ..data.degradations.base import from_eight_bit
 from ..data.layouts import open_set
@@ -163,10 +163,11 @@ def picture_kind(description: str, opener: Callable[[Where], PairSource]) -> Dat
             seed=seed,
         )
 
-    def validation(recipe: ValidationRecipe, _: DataRecipe) -> Examples:
-        source = opener(recipe)
-        report(getattr(source, "unmatched", []))
-        return PictureExamples(source, recipe)
+    def validation(recipe: ValidationRecipe, data: DataRecipe) -> Examples:
+        examples = PictureExamples(opener(recipe), recipe)
+        if data.check:
+            report(find_problems(examples.source, places=examples.chosen))
+        return examples
 
     return DatasetKind(description, training, validation)
 
@@ -194,10 +195,6 @@ class PictureExamples:
         pair = self.source.load(index)
         target = self._gray(pair.target)
         if pair.input is not None:
-            if pair.input.shape != pair.target.shape:
-                raise ValueError(
-                    f"{self.source.name(index)}: the input is not of the target's size"
-                )
             degraded = from_eight_bit(self._gray(pair.input))
         else:
             rng = np.random.default_rng([2022, index])

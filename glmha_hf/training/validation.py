@@ -15,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 from ..metrics import HIGHER_IS_BETTER, Scores, get_protocol
+from ..models.configuration_attention import ChannelAttentionConfig
 from .checkpoint import Progress
 from .examples import Examples
 from .recipe import Recipe, ValidationRecipe
@@ -42,6 +43,22 @@ class Validation:
             return None
         data = dataclasses.replace(recipe.data, mask_form=recipe.mask_form)
         return cls(open_validation(recipe.validation, data), recipe.validation)
+
+    def check(self, config: ChannelAttentionConfig) -> None:
+        """Refuse now what the first validation would stumble over, hours later."""
+        example = self.examples[0]
+        _, *target_shape = example.target.shape
+        channels = example.target.shape[0] if self.protocol.kind == "cube" else target_shape[-1]
+        found = (example.inputs["pixel_values"].shape[1], channels)
+        if found != (config.in_channels, config.out_channels):
+            raise RecipeError(
+                f"validation has {found[0]} channels to make {found[1]} of, the model "
+                f"{config.in_channels} and {config.out_channels}"
+            )
+        try:
+            Scores(self.protocol.name).add(example.target, example.target)
+        except ValueError as error:
+            raise RecipeError(f"{example.name} cannot be scored: {error}") from None
 
     def is_due(self, progress: Progress, *, iterations: int) -> bool:
         """At intervals and at the end, and once: a resumed run makes up for what it missed."""

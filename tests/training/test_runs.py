@@ -306,10 +306,29 @@ def test_validation_pictures_are_pairs(
     )
     Image.new("RGB", (20, 20)).save(other)
     assert train(tiny_recipe, f"output={tmp_path / 'run'}", *pairs) == 2
-    assert "the input is not of the target's size" in capsys.readouterr().err
+    assert "the input is 20×20 but the target is" in capsys.readouterr().err
     lone.unlink()
     assert train(tiny_recipe, f"output={tmp_path / 'run'}", *pairs) == 2
-    assert "1 problem in the dataset" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "2 problems in the dataset" in told
+    assert f"target/{lone.name} has no input" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("validation.protocol=cassi", "validation has "),
+        ("validation.crop=5 validation.protocol=deraining", "cannot be scored: "),
+        ("validation.grayscale=true", "validation has 1 channels to make 1 of, the model 3 and 3"),
+    ],
+)
+def test_a_validation_that_cannot_be_is_refused_at_once(
+    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str],
+    change: str, told: str,
+) -> None:  # fmt: skip
+    assert train(tiny_recipe, f"output={tmp_path}", *change.split()) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "log.jsonl").exists()
 
 
 def test_nothing_to_resume_is_said(
