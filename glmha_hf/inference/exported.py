@@ -98,7 +98,11 @@ def _onnx_graph(file: Path) -> Graph:
 
 def _program_graph(file: Path) -> Graph:
     refuse_pickles(file)
-    module = torch.export.load(file).module(check_guards=False)  # which rule out small sides
+    program = torch.export.load(file)
+    try:  # guards would rule out sides that are as short as those the program was traced with
+        module = program.module(check_guards=False)
+    except TypeError:  # of a PyTorch that has none
+        module = program.module()
     return lambda inputs: module(**inputs)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageSequence
+from PIL import Image, ImageOps, ImageSequence
 
 from .restoration import Restorer, batches
 from .saving import save_frames
@@ -36,11 +36,11 @@ def restored_frames(
 
 
 def _frames(image: Image.Image) -> Iterator[np.ndarray]:
-    """RGB, or RGB and alpha in all frames: a writer wants one mode."""
+    """Upright; RGB, or RGB and alpha in all frames: a writer wants one mode."""
     mode = "RGB"
     for frame in ImageSequence.Iterator(image):
         if frame.mode.startswith(("I", "F")):
             raise ValueError("pages of 16 bits cannot be restored together: give them one by one")
         mode = "RGBA" if frame.has_transparency_data else mode
     for frame in ImageSequence.Iterator(image):
-        yield np.array(frame.convert(mode))
+        yield np.array(ImageOps.exif_transpose(frame).convert(mode))

@@ -117,8 +117,10 @@ def test_16_bit_colour_stays_16_bit(run, tmp_path, model):
     assert restored.dtype == np.uint16
     np.testing.assert_array_equal(restored, restore(deep, model=model))
     assert len(np.unique(restored % 257)) > 100
-    status, err = run("deep.png", "-o", "out.tif")
-    assert (status, "can be written as PNG only" in err) == (1, True)
+    assert run("deep.png", "-o", "out.tif")[0] == 0
+    np.testing.assert_array_equal(as_array(tmp_path / "out.tif"), restored)
+    status, err = run("deep.png", "-o", "out.bmp")
+    assert (status, "can be written as PNG or TIFF only" in err) == (1, True)
 
 
 def test_exif_is_kept_and_the_picture_upright(run, tmp_path):
@@ -161,6 +163,16 @@ def test_frames_stay_in_formats_that_have_them(run, tmp_path):
     assert status == 1
     assert "a.jpg: JPEG has no frames; use a .gif or .tif name" in err
     assert names(tmp_path) == ["a.png", "out/a.png"]
+
+
+def test_frames_are_turned_upright(run, tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # turned by a quarter
+    frames = [Image.fromarray(pixels(seed=seed)) for seed in range(2)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], exif=exif)
+    assert run("a.webp", "-o", "out")[0] == 0
+    with Image.open(tmp_path / "out/a.webp") as image:
+        assert (image.n_frames, image.size) == (2, (24, 32))
 
 
 def test_pages_of_16_bits_are_refused(run, tmp_path):
