@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from PIL import Image
 
 from glmha_hf.data.pictures import PictureError, Pixels, list_pictures, read_picture, to_rgb
 
@@ -164,6 +165,12 @@ def _pixels(value: Any) -> Pixels:
         return value
     if value is None:
         raise PictureError("is empty")
+    if isinstance(value, list):  # how a dataset gives its arrays
+        array = np.asarray(value)
+        eight_bit = array.astype(np.uint8)
+        return _pixels(eight_bit if np.array_equal(array, eight_bit) else array)
+    if not isinstance(value, Image.Image):
+        raise PictureError(f"is no picture but {type(value).__name__}")
     return to_rgb(value)
 
 

@@ -119,7 +119,13 @@ def read_cassi_cube(path: Path | str) -> Cube:
     """A scene's 28×H×W reflectances; the training scenes are 16-bit counts under another key."""
     values = read_array(path, key=("img", "img_expand"))
     cube = values.transpose(2, 0, 1) if values.ndim == 3 else values
-    return _checked(cube / 65536 if cube.max(initial=0) > 2 else cube, path, bands=28)
+    highest = cube.max(initial=0)
+    if 2 < highest <= 255:
+        raise ValueError(
+            f"{path}: values up to {highest:g} are neither reflectances within 0 and 1 nor 16-bit "
+            "counts"
+        )
+    return _checked(cube / 65536 if highest > 2 else cube, path, bands=28)
 
 
 def _checked(cube: np.ndarray, path: Path | str, *, bands: int) -> Cube:

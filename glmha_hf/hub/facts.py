@@ -81,6 +81,9 @@ def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
     stored = _read(path)
     if not isinstance(stored, dict) or not isinstance(stored.get("results"), list):
         raise ValueError(f"{path} has no list of results; `glmha card --results` writes it")
+    for row in stored["results"]:
+        if not isinstance(row, dict) or not {"set", "protocol", "settings", "means"} <= row.keys():
+            raise ValueError(f"{path} has a result without set, protocol, settings and means")
     return stored["results"]
 
 

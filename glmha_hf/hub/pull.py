@@ -49,9 +49,11 @@ def _checked(folder: Path) -> Path:
     if not config.is_file():
         raise FileNotFoundError(f"{folder} is no model folder: it has no {CONFIG}")
     try:
-        json.loads(config.read_text(encoding="utf-8"))
+        stored = json.loads(config.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{config} is not JSON: {error}") from None
+    if not isinstance(stored, dict):
+        raise ValueError(f"{config} holds no configuration, which is a JSON object")
     return folder
 
 

@@ -55,7 +55,7 @@ def compare(prediction: Array, reference: Array, protocol: str) -> dict[str, flo
 
 def get_protocol(name: str) -> Protocol:
     """The entry called `name`; an unknown name is refused with the near matches."""
-    if name in PROTOCOLS:
+    if isinstance(name, str) and name in PROTOCOLS:
         return PROTOCOLS[name]
     near = difflib.get_close_matches(str(name), PROTOCOLS, n=2) or list(PROTOCOLS)
     raise ValueError(f"no protocol called {name!r}: did you mean {' or '.join(near)}?")

@@ -172,6 +172,20 @@ class TestColumns:
         with pytest.raises(ValueError, match="no column rainy; it has input, target"):
             ColumnPairs(dataset, input_column="rainy")
 
+    def test_arrays_are_pictures_and_words_are_not(self):
+        datasets = pytest.importorskip("datasets")
+        pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3)).astype(np.uint8)
+        features = {
+            "target": datasets.Array3D((4, 5, 3), "uint8"),
+            "input": datasets.Value("string"),
+        }
+        rows = {"target": [pixels], "input": ["a.png"]}
+        dataset = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+        found = ColumnPairs(dataset, input_column=None).load(0).target
+        np.testing.assert_array_equal(found, pixels)
+        with pytest.raises(ValueError, match="is no picture but str"):
+            ColumnPairs(dataset).load(0)
+
     def test_saved_to_disk(self, dataset, tmp_path):
         dataset.save_to_disk(str(tmp_path / "saved"))
         check_pairs(ColumnPairs(open_dataset_on_disk(tmp_path / "saved")), patch_size=90)

@@ -72,6 +72,12 @@ def test_training_scenes_are_16_bit_counts_under_another_key(tmp_path):
     assert (cube == 0.5).all()
 
 
+def test_counts_of_8_bits_are_refused(tmp_path):
+    scipy.io.savemat(tmp_path / "scene1.mat", {"img": np.full((4, 4, 28), 200.0)})
+    with pytest.raises(ValueError, match="up to 200 are neither reflectances"):
+        read_cassi_cube(tmp_path / "scene1.mat")
+
+
 def test_a_scene_without_a_cube_names_what_it_holds(tmp_path):
     scipy.io.savemat(tmp_path / "scene1.mat", {"other": np.zeros((2, 2))})
     with pytest.raises(ValueError, match="holds no variable img or img_expand; it holds other"):

@@ -223,6 +223,9 @@ def test_broken_facts_are_named(folder: Path) -> None:
     (folder / "evaluation.json").write_text("[]")
     with pytest.raises(ValueError, match="has no list of results"):
         model_card(folder)
+    (folder / "evaluation.json").write_text('{"results": [{"set": 1}]}')
+    with pytest.raises(ValueError, match="a result without set, protocol"):
+        model_card(folder)
     (folder / "evaluation.json").write_text("{")
     with pytest.raises(ValueError, match=r"evaluation.json is not JSON"):
         model_card(folder)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import snapshot_download
+from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageToImage
 
 import glmha_hf
@@ -261,6 +262,15 @@ def test_no_network_is_told_in_one_line(no_hub: None, folder: Path) -> None:
     assert "there is no folder you/model either" in str(raised.value)
     with pytest.raises(HubError, match=r"^you/model: the Hub .* cannot be reached"):
         push(folder, "you/model")
+
+
+def test_what_cannot_be_made_ready_leaves_no_repository(hub: Hub, folder: Path) -> None:
+    with pytest.raises(ValueError, match="5XB"):
+        push(folder, NAME, max_shard_size="5XB")
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(SafetensorError):
+        push(folder, NAME)
+    assert not hub.repositories
 
 
 def test_folders_that_are_no_models_are_refused_before_anything_is_made(
