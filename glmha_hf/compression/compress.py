@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,8 +61,8 @@ class Settings:
         for name in ("crop", "pictures", "calibration"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} starts at 1, not {getattr(self, name)}")
-        for name in ("block_steps", "steps", "alpha"):
-            if getattr(self, name) < 0:
+        for name in ("block_steps", "steps", "alpha", "seed"):
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} starts at 0, not {getattr(self, name)}")
 
 

@@ -94,10 +94,11 @@ def record_evaluation(folder: Path, results: Path) -> list[dict[str, Any]]:
     """
     stored = _read(results)
     rows = stored.get("results", []) if isinstance(stored, dict) else []
-    mine = [row for row in rows if row["model"] in (folder.name, str(folder))]
+    name = folder.resolve().name
+    mine = [row for row in rows if row["model"] in (name, folder.name, str(folder))]
     if not mine:
         models = ", ".join(sorted({row["model"] for row in rows})) or "none"
-        raise ValueError(f"{results} has no scores of {folder.name}; it has {models}")
+        raise ValueError(f"{results} has no scores of {name}; it has {models}")
     inputs = {_case(row): row["means"] for row in rows if row["model"] == INPUT}
     others: dict[str, dict[str, Any]] = {}
     for row in rows:

@@ -54,7 +54,10 @@ class ReconstructionPipeline(Pipeline):
             given |= {"mask": input_["mask"]} if "mask" in input_ else {}
             input_ = input_["image"]
         image = opened(input_, timeout=timeout)
-        return {"sample": {"inputs": dict(self.image_processor(image, **given)), "image": image}}
+        inputs = dict(self.image_processor(image, **given))
+        if len(inputs["pixel_values"]) > 1:
+            raise ValueError("a batch in one array: give a list of its pictures")
+        return {"sample": {"inputs": inputs, "image": image}}
 
     def _forward(self, input_tensors: Sample, **_: Any) -> Any:
         samples = input_tensors["sample"]

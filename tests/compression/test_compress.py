@@ -152,6 +152,8 @@ def test_parts_of_another_compression_are_refused(pictures, tmp_path) -> None:
         ({"crop": 48}, "picture 1 is 48×40, smaller than the crops of 48"),
         ({"start": "zero"}, "start is closed-form or random or norm"),
         ({"steps": -1}, "steps starts at 0"),
+        ({"alpha": float("nan")}, "alpha starts at 0, not nan"),
+        ({"seed": -1}, "seed starts at 0, not -1"),
         ({"mask": "mask.npy"}, "takes pictures: leave the mask out"),
     ],
 )

@@ -215,6 +215,16 @@ def test_a_picture_and_whose_it_is(folder: Path, tmp_path: Path, capsys) -> None
     assert "Picture: Me, CC0." in text
 
 
+def test_a_folder_may_be_the_one_we_are_in(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = {"set": "s", "protocol": "deraining", "settings": {}, "means": {"psnr": 30.0}}
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"results": [{"model": folder.name, **results}]}))
+    monkeypatch.chdir(folder)
+    assert record_evaluation(Path(), path)[0]["means"] == {"psnr": 30.0}
+
+
 def test_broken_facts_are_named(folder: Path) -> None:
     (folder / "training.json").write_text('{"name": "small", "unknown": 1}')
     with pytest.raises(ValueError, match="is not a training record"):

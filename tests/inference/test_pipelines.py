@@ -146,3 +146,5 @@ def test_mistakes_are_told(restorer) -> None:
         restorer("missing.png")
     with pytest.raises(ValueError, match="image-restoration has no parameter 'size'"):
         restorer(pixels(8, 8), size=3)
+    with pytest.raises(ValueError, match="give a list of its pictures"):
+        restorer(np.stack([pixels(8, 8), pixels(8, 8)]))
