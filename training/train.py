@@ -243,7 +243,8 @@ def main(arguments: list[str]) -> int:
             print(f"train: {error}", file=sys.stderr)
             return 3
         except (ValueError, OSError) as error:  # of a picture, say, or of a full disk
-            print(f"train: {str(error).strip().splitlines()[-1]}", file=sys.stderr)
+            told = str(error).strip() or type(error).__name__
+            print(f"train: {told.splitlines()[-1]}", file=sys.stderr)  # a worker's comes with more
             return 2
         finally:
             if run.lock:

@@ -27,29 +27,30 @@ def write_tiff16(
     if pixels.nbytes >= (1 << 32) - (1 << 24):
         raise ValueError(f"{width}×{height} pixels of 16 bits are more than a TIFF file can hold")
     directory = ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in {
-        **{WIDTH: width, HEIGHT: height, BITS: (16,) * channels, COMPRESSION: UNCOMPRESSED},
-        **{KIND_OF_COLOUR: RGB, OFFSET: 0, CHANNELS: channels, ROWS: height},
-        **{BYTES: pixels.nbytes, **_described(metadata or {})},
-    }.items():
-        directory[tag] = value
+    directory[WIDTH], directory[HEIGHT], directory[CHANNELS] = width, height, channels
+    directory[BITS] = (16,) * channels
+    directory[COMPRESSION], directory[KIND_OF_COLOUR] = UNCOMPRESSED, RGB
+    directory[ROWS], directory[BYTES] = height, pixels.nbytes
+    directory[OFFSET] = 0  # from the directory's end on
     if channels == 4:
         directory[EXTRA_CHANNELS] = ALPHA
-    if profile := (metadata or {}).get("icc_profile"):
-        directory.tagtype[ICC_PROFILE] = UNDEFINED
-        directory[ICC_PROFILE] = profile
-    start = len(HEADER)
-    file.write(HEADER + directory.tobytes(start))  # which counts the offset from its own end
+    _describe(directory, metadata or {})
+    file.write(HEADER + directory.tobytes(len(HEADER)))
     for row in pixels:
         file.write(row.astype("<u2").tobytes())
 
 
-def _described(metadata: Mapping[str, Any]) -> dict[int, Any]:
-    """Density and what is told in words."""
+def _describe(directory: ImageFileDirectory_v2, metadata: Mapping[str, Any]) -> None:
+    """Profile, density and what is told in words."""
     exif = Image.Exif()
     if "exif" in metadata:
         exif.load(metadata["exif"])
-    found: dict[int, Any] = {tag: exif[tag] for tag in TEXT_TAGS if isinstance(exif.get(tag), str)}
+    for tag in TEXT_TAGS:
+        if isinstance(exif.get(tag), str):
+            directory[tag] = exif[tag]
     if dpi := metadata.get("dpi"):
-        found |= {X_DENSITY: dpi[0], Y_DENSITY: dpi[1], DENSITY_UNIT: INCH}
-    return found
+        directory[X_DENSITY], directory[Y_DENSITY] = dpi
+        directory[DENSITY_UNIT] = INCH
+    if profile := metadata.get("icc_profile"):
+        directory.tagtype[ICC_PROFILE] = UNDEFINED
+        directory[ICC_PROFILE] = profile

@@ -47,8 +47,7 @@ class Validation:
     def check(self, config: ChannelAttentionConfig) -> None:
         """Refuse now what the first validation would stumble over, hours later."""
         example = self.examples[0]
-        _, *target_shape = example.target.shape
-        channels = example.target.shape[0] if self.protocol.kind == "cube" else target_shape[-1]
+        channels = example.target.shape[0 if self.protocol.kind == "cube" else -1]
         found = (example.inputs["pixel_values"].shape[1], channels)
         if found != (config.in_channels, config.out_channels):
             raise RecipeError(
