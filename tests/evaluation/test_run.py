@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from glmha_hf import (
@@ -60,6 +61,14 @@ def test_a_model_is_run_as_its_processor_and_the_protocol_say(rain, restormer, t
     np.testing.assert_array_equal(np.asarray(Image.open(saved)), np.asarray(expected))
     assert result.facts["architecture"] == "restormer"
     assert result.facts["parameters"] == small_model("restormer").num_parameters()
+
+
+def test_outputs_that_are_no_numbers_are_refused(rain, tmp_path):
+    network = small_model("restormer")
+    torch.nn.init.constant_(network.output.weight, torch.nan)
+    network.save_pretrained(tmp_path / "broken")
+    with pytest.raises(ValueError, match="broken makes values that are NaN or infinite of "):
+        run([tmp_path / "broken"], rain, tmp_path / "out")
 
 
 def test_done_pictures_are_not_done_again(rain, restormer, tmp_path, monkeypatch):

@@ -212,3 +212,10 @@ def test_settings_that_mean_nothing_are_refused(model, settings, message):
 def test_what_is_no_picture_is_refused(model, images):
     with pytest.raises(TypeError, match="a picture is a path"):
         restore(images, model=model)
+
+
+def test_damaged_weights_are_named(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(ValueError, match=f"the weights in {tmp_path} are damaged"):
+        restore(pixels(), model=tmp_path)

@@ -20,6 +20,7 @@ from glmha_hf.training.losses import LOSS_TERMS, Loss
 from glmha_hf.training.recipe import (
     DataRecipe,
     LearningRateRecipe,
+    OptimizerRecipe,
     Recipe,
     Stage,
     ValidationRecipe,
@@ -30,7 +31,7 @@ from glmha_hf.training.sources import (
     open_training,
     open_validation,
 )
-from glmha_hf.training.start import build_model, copy_what_fits, freeze
+from glmha_hf.training.start import build_model, copy_what_fits, freeze, set_options
 from glmha_hf.training.typed import RecipeError
 from glmha_hf.training.validation import save_sheet
 
@@ -137,6 +138,13 @@ def test_freezing_by_pattern() -> None:
         freeze(model, ["encodr.*"])
     with pytest.raises(RecipeError, match="nothing to train"):
         freeze(model, ["*"])
+
+
+def test_a_resumed_optimizer_has_the_recipes_options() -> None:
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))], betas=(0.5, 0.6), weight_decay=1)
+    set_options(optimizer, OptimizerRecipe(betas=(0.9, 0.99), weight_decay=0.0))
+    group = optimizer.param_groups[0]
+    assert (group["betas"], group["weight_decay"]) == ((0.9, 0.99), 0.0)
 
 
 def test_what_was_drawn_anew_is_not_frozen() -> None:
