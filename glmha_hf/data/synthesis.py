@@ -19,7 +19,7 @@ from PIL import Image
 from glmha_hf.data.card import dataset_card
 from glmha_hf.data.checks import DatasetError
 from glmha_hf.data.degradations import DEGRADATIONS, Degradation
-from glmha_hf.data.degradations.base import from_eight_bit, to_eight_bit
+from glmha_hf.data.degradations.base import from_eight_bit, to_eight_bit, tried
 from glmha_hf.data.pictures import Pixels, list_pictures, read_picture
 from glmha_hf.files import replaced_file
 
@@ -70,11 +70,10 @@ class Recipe(SynthesisRecipe):
         self._try_parameters()
 
     def _try_parameters(self) -> None:
-        """Find out on a small gray picture, before anything is written."""
-        gray = np.full((32, 32, 3), 0.5, np.float32)
+        """Before anything is written."""
         try:
-            self.degradation()(gray, np.random.default_rng(0))
-        except (TypeError, ValueError, KeyError, IndexError) as error:
+            tried(self.degradation)
+        except ValueError as error:
             raise ValueError(
                 f"cannot {self.task} with {json.dumps(self.parameters)} ({error})"
             ) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def _open(
 def _named(place: str) -> Path:
     """A path with a name: `.` and `..` have none of their own."""
     path = Path(place)
-    return Path(os.path.abspath(path)) if path.name in ("", "..") else path  # noqa: PTH100
+    return path.resolve() if path.name in ("", "..") else path
 
 
 def _spectral(path: Path, split: str, protocol: str | None) -> list[TestSet]:
@@ -101,11 +100,6 @@ def _spectral(path: Path, split: str, protocol: str | None) -> list[TestSet]:
     if any(folder.is_dir() for folder in folders):
         pairs = NtirePairs(path, split=split)
         _require_matched(path, pairs.unmatched, len(pairs), "ntire2022")
-        if not len(pairs):
-            raise ValueError(
-                f"{path} has no scenes of the split {split}: "
-                + DOWNLOADS["ntire2022"].advice(str(path))
-            )
         name = "ARAD-1K" if pairs.name(0).startswith("ARAD_1K") else path.resolve().name
         return [NtireScenes(pairs, f"{name} {split}", protocol or "ntire2022")]
     scenes = CassiScenes(path)
@@ -183,10 +177,11 @@ def matched_pairs(inputs: Path, targets: Path) -> FolderPairs:
 def _require_matched(
     path: Path, unmatched: Sequence[str], matched: int, protocol: str | None = None
 ) -> None:
-    if unmatched:
+    if unmatched or not matched:
+        first = unmatched[0] if unmatched else "there are no pairs"
         more = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
         advice = _advice(protocol, str(path)) if not matched else ""
-        raise ValueError(f"{path}: {unmatched[0]}{more}; {matched} have a partner{advice}")
+        raise ValueError(f"{path}: {first}{more}; {matched} have a partner{advice}")
 
 
 def _task(name: str) -> str | None:

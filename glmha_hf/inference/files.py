@@ -52,10 +52,15 @@ def plan_jobs(
         raise ValueError(f"--suffix is a part of a file's name, not {suffix!r}")
     named = list(find_pictures(inputs, recursive=recursive, report=report))
     found = [picture for picture in named if not _is_a_result(picture, output, suffix)]
-    found = list({Path(os.path.abspath(one.path)): one for one in found}.values())  # noqa: PTH100
+    found = list({_place(picture.path): picture for picture in found}.values())
     jobs = [Job(picture.path, target(picture, output, suffix, inputs)) for picture in found]
     _check_targets(jobs, overwrite=overwrite)
     return jobs
+
+
+def _place(path: Path) -> Path:
+    """One and the same for all ways to write it; a link has a place of its own."""
+    return path.parent.resolve() / path.name
 
 
 def find_pictures(
@@ -113,14 +118,10 @@ def _is_a_result(picture: Found, output: str | None, suffix: str) -> bool:
     if output is not None and Path(output).is_dir() and len(picture.relative.parts) > 1:
         return picture.path.resolve().is_relative_to(Path(output).resolve())
     stem = picture.path.stem
-    beside = output is None or _same_folder(Path(output, picture.relative), picture.path)
+    beside = output is None or _place(Path(output, picture.relative)) == _place(picture.path)
     if not beside or not suffix or not stem.endswith(suffix):
         return False
     return picture.path.with_stem(stem.removesuffix(suffix)).exists()
-
-
-def _same_folder(one: Path, other: Path) -> bool:
-    return one.parent.resolve() == other.parent.resolve()
 
 
 def target(picture: Found, output: str | None, suffix: str, inputs: Sequence[str]) -> Path:

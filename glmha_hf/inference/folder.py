@@ -113,7 +113,7 @@ def record_failure(
 
 
 def reason(path: Path, error: BaseException) -> str:
-    """One line that begins with the file's name."""
+    """One line that begins with the name of the file at fault."""
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or path}: {error.strerror}"

@@ -31,7 +31,7 @@ QUALITY: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95, "method": 4},
 }
 # What Pillow raises over tags of the wrong type, beside its own errors.
-BROKEN = (struct.error, TypeError, AttributeError, KeyError, ValueError, ArithmeticError)
+BROKEN = (struct.error, TypeError, AttributeError, KeyError, ArithmeticError)
 LOSSLESS_TIFF = frozenset({"raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits"})
 
 
@@ -63,7 +63,7 @@ def read_facts(path: Path, *, max_pixels: int | None = None) -> PictureFacts:
             return PictureFacts(known, width, height, frames, read_metadata(image))
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture that can be read") from None
-    except (SyntaxError, EOFError, struct.error, TypeError, AttributeError, KeyError) as error:
+    except (SyntaxError, EOFError, *BROKEN) as error:
         raise ValueError(f"{path} is not a picture that can be read: {error}") from None
 
 
@@ -88,12 +88,12 @@ def without_pillow_limit() -> Iterator[None]:
 def read_metadata(image: Image.Image) -> dict[str, Any]:
     """EXIF with the picture upright, the ICC profile where its colours stay, and the density."""
     metadata: dict[str, Any] = {}
-    with contextlib.suppress(*BROKEN):  # what cannot be understood is no reason to lose the picture
+    with contextlib.suppress(ValueError, *BROKEN):  # tags are no reason to lose the picture
         if exif := _upright_exif(image):
             metadata["exif"] = exif
     if image.info.get("icc_profile") and image.mode not in ("CMYK", "LAB", "YCbCr", "HSV"):
         metadata["icc_profile"] = image.info["icc_profile"]
-    with contextlib.suppress(*BROKEN):
+    with contextlib.suppress(ValueError, *BROKEN):
         densities = tuple(float(density) for density in image.info.get("dpi", ()))
         if densities and all(0 < density < math.inf for density in densities):
             metadata["dpi"] = densities

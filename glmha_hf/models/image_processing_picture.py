@@ -121,7 +121,7 @@ def _read(source: str | Path | Image.Image) -> np.ndarray:
         raw_mode, *details = _told_to_the_decoder(image)
         if raw_mode in SWAPPED_16_BIT:
             return _read_16_bit_colour(source, raw_mode)
-        deep = image.format == "PPM" and raw_mode == "RGB" and details > [255]
+        deep = image.format == "PPM" and raw_mode == "RGB" and max(details, default=0) > 255
         if deep or raw_mode == "LA;16B":
             raise ValueError("Pillow reads its 16 bits as 8; save it as 16-bit RGB in a PNG")
         image.load()

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ..data.checks import check_pairs, find_problems, report
 from ..data.degradations import DEGRADATIONS, benchmark_noise
-from ..data.degradations.base import from_eight_bit
+from ..data.degradations.base import from_eight_bit, tried
 from ..data.layouts import open_set
 from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource, open_dataset_on_disk
 from ..data.patches import PatchDataset, StreamingPatches
@@ -77,12 +77,10 @@ def build_degradation(settings: dict[str, Any] | None) -> Any:
     known = [field.name for field in dataclasses.fields(kind)]
     for key in parameters:
         require_known(key, known, what="parameter", where=name)
-    try:  # on a small gray picture, before anything is trained
-        degradation = kind(**parameters)
-        degradation(np.full((32, 32, 3), 0.5, np.float32), np.random.default_rng(0))
-    except (TypeError, ValueError, KeyError, IndexError) as error:
+    try:
+        return tried(lambda: kind(**parameters))
+    except ValueError as error:
         raise RecipeError(f"cannot degrade by {settings} ({error})") from None
-    return degradation
 
 
 @dataclass(frozen=True)

@@ -171,3 +171,10 @@ def test_every_protocol_of_a_paper_has_its_download():
     for download in DOWNLOADS.values():
         assert download.page.startswith("https://")
         assert "data/" in download.advice("data")
+
+
+def test_a_set_without_scenes_is_refused(tmp_path):
+    for folder in ("Train_RGB", "Train_Spec"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(ValueError, match="there are no pairs; 0 have a partner"):
+        open_sets(str(tmp_path))

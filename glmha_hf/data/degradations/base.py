@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,17 @@ class Degradation(Protocol):
         """Pixels of real surroundings a patch needs so that its border comes out right."""
 
     def __call__(self, clean: Picture, rng: np.random.Generator) -> Picture: ...
+
+
+def tried(make: Callable[[], Degradation]) -> Degradation:
+    """A degradation that was used on a small gray picture; ValueError where it cannot be."""
+    gray = np.full((32, 32, 3), 0.5, np.float32)
+    try:
+        degradation = make()
+        degradation(gray, np.random.default_rng(0))
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise ValueError(str(error)) from None
+    return degradation
 
 
 def log_uniform(rng: np.random.Generator, bounds: Range) -> float:
