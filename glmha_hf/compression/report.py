@@ -93,7 +93,8 @@ def compare(
         if test.scored is not None and trial.target is not None:
             given = {} if trial.degraded is None else {"input": trial.degraded}
             for name, output in {**given, **outputs}.items():
-                found[name].append(test.scored.score(test.scored.finish(output), trial.target))
+                finished = test.scored.finish(output, trial.target)
+                found[name].append(test.scored.score(finished, trial.target))
         if number < SHOWN:
             rows.append(_row(trial, outputs))
     scores = {

@@ -11,7 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from glmha_hf.data.pictures import PictureError, Pixels, list_pictures, read_picture, to_rgb
+from glmha_hf.data.pictures import (
+    PictureError,
+    Pixels,
+    is_gray,
+    list_pictures,
+    read_picture,
+    to_rgb,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,10 @@ class FolderPairs:
         degraded, clean = self.files[index]
         return Pair(target=read_picture(clean), input=read_picture(degraded))
 
+    def is_gray(self, index: int) -> bool:
+        """Whether both files are without colour; they are loaded as RGB all the same."""
+        return all(map(is_gray, self.files[index]))
+
 
 class CleanFolder:
     """A folder of clean pictures, to be degraded on the fly."""
@@ -85,6 +96,9 @@ class CleanFolder:
 
     def load(self, index: int) -> Pair:
         return Pair(target=read_picture(self.files[index]))
+
+    def is_gray(self, index: int) -> bool:
+        return is_gray(self.files[index])
 
 
 class ColumnPairs:
@@ -114,6 +128,13 @@ class ColumnPairs:
             return pair_from_row(self.dataset[index], self.columns)
         except PictureError as error:
             raise PictureError(f"row {index}: {error}") from None
+
+    def is_gray(self, index: int) -> bool:
+        row = self.dataset[index]
+        return all(_has_no_colour(row[column]) for column in self.columns.values())
+
+
+StoredPictures = FolderPairs | CleanFolder | ColumnPairs
 
 
 def open_dataset_on_disk(folder: Path | str, *, split: str = "train") -> Any:
@@ -156,9 +177,17 @@ def pair_from_row(row: dict[str, Any], columns: dict[str, str]) -> Pair:
     return Pair(**{role: _pixels(row[column]) for role, column in columns.items()})
 
 
+def _encoded(value: dict[str, Any]) -> bytes | str:
+    return value["bytes"] if value.get("bytes") else value["path"]
+
+
+def _has_no_colour(value: Any) -> bool:
+    return isinstance(value, dict) and is_gray(_encoded(value))
+
+
 def _pixels(value: Any) -> Pixels:
     if isinstance(value, dict):
-        return read_picture(value["bytes"] if value.get("bytes") else value["path"])
+        return read_picture(_encoded(value))
     if isinstance(value, np.ndarray):
         if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3:
             raise PictureError(f"is a {value.dtype} array of shape {value.shape}, not H×W×3 uint8")

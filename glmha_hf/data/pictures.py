@@ -33,13 +33,26 @@ def read_picture(source: Path | str | bytes) -> Pixels:
     """Decode a file or its bytes to H×W×3 uint8, turned upright as its EXIF says."""
     name = "picture" if isinstance(source, bytes) else str(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with _opened(source) as image:
             image.load()
             return to_rgb(ImageOps.exif_transpose(image))
     except PictureError as error:
         raise PictureError(f"{name}: {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureError(f"{name}: cannot be read ({error})") from None
+
+
+def is_gray(source: Path | str | bytes) -> bool:
+    """Whether a file, by its header, has no colour."""
+    try:
+        with _opened(source) as image:
+            return image.mode == "F" or (image.mode[0] in "1LI" and image.mode != "LAB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False  # which reading it will tell
+
+
+def _opened(source: Path | str | bytes) -> Image.Image:
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
 
 
 def to_rgb(image: Image.Image) -> Pixels:

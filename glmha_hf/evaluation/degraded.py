@@ -11,7 +11,7 @@ import numpy as np
 from ..data.degradations.base import from_eight_bit, to_eight_bit
 from ..data.pairs import CleanFolder
 from ..training.sources import build_degradation
-from .sets import PicturePairs, Sample, as_gray
+from .sets import PicturePairs, Sample
 
 NONE = "none"  # what goes in clean should come out clean
 PROTOCOLS = {
@@ -41,8 +41,7 @@ class DegradedPictures(PicturePairs):
 
     def sample(self, index: int, *, gray: bool = False) -> Sample:
         name = self.picture_name(index)
-        target = self.source.load(index).target
-        target = as_gray(target) if gray else target
+        target, _ = self.pair(index, gray=gray)
         if self.degradation is None:
             return Sample(name, target, picture=target)
         rng = np.random.default_rng([2022, zlib.crc32(name.encode())])

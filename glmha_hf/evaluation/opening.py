@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.layouts import PAIR_FOLDERS, SPLITS, TASKS, find_sets
-from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource, open_dataset_on_disk
+from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, open_dataset_on_disk
 from ..data.pictures import list_pictures
 from ..data.spectral_sets import RGB_FOLDERS, SPEC_FOLDERS, CassiScenes, NtirePairs
 from ..metrics import get_protocol
@@ -201,7 +201,7 @@ def _wanted(protocol: str | None, name: str) -> str:
 
 
 def _columns(dataset: object, name: str, protocol: str | None, columns: tuple[str, str]) -> TestSet:
-    source: PairSource = ColumnPairs(dataset, input_column=columns[0], target_column=columns[1])
+    source = ColumnPairs(dataset, input_column=columns[0], target_column=columns[1])
     return PicturePairs(source, name, _wanted(protocol, name))
 
 

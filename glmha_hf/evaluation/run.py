@@ -184,7 +184,7 @@ def restore_sample(restorer: Restorer, test_set: TestSet, index: int) -> tuple[S
     restored = restorer.restore(sample)
     if not np.isfinite(restored).all():
         raise ValueError(f"{restorer.name} makes values that are NaN or infinite of {sample.name}")
-    return sample, test_set.finish(restored)
+    return sample, test_set.finish(restored, sample.target)
 
 
 def prediction_path(folder: Path, restorer: Restorer, test_set: TestSet, index: int) -> Path:

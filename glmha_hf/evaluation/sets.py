@@ -17,7 +17,7 @@ from ..data.cassi import model_input
 from ..data.degradations import benchmark_noise
 from ..data.degradations.base import to_eight_bit
 from ..data.matlab import read_array
-from ..data.pairs import CleanFolder, ColumnPairs, FolderPairs, PairSource
+from ..data.pairs import ColumnPairs, FolderPairs, StoredPictures
 from ..data.pictures import PictureError
 from ..data.spectral_sets import CassiScenes, NtirePairs
 from ..metrics import compare, get_protocol, psnr
@@ -63,16 +63,26 @@ class TestSet(ABC):
         """What a picture is known by when a run is resumed: its name and its files."""
 
     @abstractmethod
-    def sample(self, index: int, *, gray: bool = False) -> Sample: ...
+    def sample(self, index: int, *, gray: bool = False) -> Sample:
+        """With `gray`, and of files without colour, pictures have one channel."""
 
     def check(self) -> None:  # noqa: B027 - most sets need no check of their own
         """Raise a ValueError if some picture cannot be scored, without reading them whole."""
 
-    def finish(self, restored: np.ndarray) -> np.ndarray:
-        """A model's C×H×W floats as the protocol scores them: pictures as H×W×C uint8."""
+    def finish(self, restored: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """A model's C×H×W floats as the protocol scores them: pictures as H×W×C uint8.
+
+        Where the truth is gray, a colour model's channels are averaged, as in restoring.
+        """
         if self.input_kind != "picture":
             return restored
-        return to_eight_bit(np.moveaxis(restored, 0, -1))
+        picture = np.moveaxis(restored, 0, -1)
+        if target.shape[-1] == 1:
+            picture = picture.mean(-1, keepdims=True)
+        return self.as_scored(picture)
+
+    def as_scored(self, picture: np.ndarray) -> np.ndarray:
+        return to_eight_bit(picture)
 
     def score(self, prediction: np.ndarray, target: np.ndarray) -> dict[str, float]:
         return compare(prediction, target, self.protocol)
@@ -94,10 +104,10 @@ class PicturePairs(SourcedSet):
     """Pairs of pictures from folders or a Hugging Face dataset, or clean ones to be noised."""
 
     input_kind: InputKind = "picture"
-    source: PairSource
+    source: StoredPictures
 
     def __init__(
-        self, source: PairSource, name: str, protocol: str, *, sigma: float | None = None
+        self, source: StoredPictures, name: str, protocol: str, *, sigma: float | None = None
     ) -> None:
         super().__init__(name, protocol, **({} if sigma is None else {"sigma": sigma}))
         self.source, self.sigma = source, sigma
@@ -105,18 +115,21 @@ class PicturePairs(SourcedSet):
     def identity(self, index: int) -> str:
         if isinstance(self.source, ColumnPairs):
             return f"{self.source.dataset._fingerprint} {index}"
-        assert isinstance(self.source, (FolderPairs, CleanFolder))
         files = self.source.files[index]
         return file_identity(files if isinstance(files, tuple) else (files,))
 
     def sample(self, index: int, *, gray: bool = False) -> Sample:
-        pair = self.source.load(index)
-        target = as_gray(pair.target) if gray else pair.target
-        if pair.input is not None:
-            degraded = as_gray(pair.input) if gray else pair.input
-        else:
+        target, degraded = self.pair(index, gray=gray)
+        if degraded is None:
             degraded = benchmark_noise(target, sigma=self.sigma or 0.0)
         return Sample(self.picture_name(index), target, picture=degraded, sigma=self.sigma)
+
+    def pair(self, index: int, *, gray: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """The clean picture, and the degraded one where there is one."""
+        pair = self.source.load(index)
+        if not (gray or self.source.is_gray(index)):
+            return pair.target, pair.input
+        return as_gray(pair.target), None if pair.input is None else as_gray(pair.input)
 
     def check(self) -> None:
         """Compare the sizes that the files' headers give."""
@@ -180,8 +193,8 @@ class SiddBlocks(TestSet):
     def check(self) -> None:
         self.blocks  # noqa: B018 - reading them is the check
 
-    def finish(self, restored: np.ndarray) -> np.ndarray:
-        return np.moveaxis(restored, 0, -1).clip(0, 1)
+    def as_scored(self, picture: np.ndarray) -> np.ndarray:
+        return picture.clip(0, 1)
 
     def score(self, prediction: np.ndarray, target: np.ndarray) -> dict[str, float]:
         return {"psnr": float(psnr(prediction, target.astype(np.float32) / 255, peak=1.0))}

@@ -97,7 +97,7 @@ def test_sidd_blocks_are_scored_as_floats(tmp_path):
     sample = found.sample(4)
     assert sample.name == "scene-02-block-02"
     restored = np.moveaxis(sample.target / np.float32(255), -1, 0) + np.float32(0.001)
-    prediction = found.finish(restored)
+    prediction = found.finish(restored, sample.target)
     assert prediction.dtype == np.float32
     assert found.score(prediction, sample.target)["psnr"] == pytest.approx(60, abs=0.1)
 
