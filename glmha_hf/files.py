@@ -1,6 +1,7 @@
 """Files and folders that appear by rename when they are complete, and never by halves."""
 
 import contextlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -45,9 +46,12 @@ def _check_replaceable(folder: Path, *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """A new file beside `path` that takes its place if nothing goes wrong, and is gone else."""
+    """A new file beside `path` that takes its place if nothing goes wrong, and is gone else.
+
+    Each writer has a name of its own: of two that write one path, the last one's is there, whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished = path.with_name(f".unfinished-{secrets.token_hex(8)}")
     try:
         yield unfinished
         unfinished.replace(path)

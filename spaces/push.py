@@ -27,7 +27,8 @@ def assemble(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name in NAMES:
         shutil.copyfile(HERE / name, folder / Path(name).name)
-    shutil.copytree(PACKAGE, folder / "glmha_hf", ignore=shutil.ignore_patterns("__pycache__"))
+    private = shutil.ignore_patterns("__pycache__", ".*")
+    shutil.copytree(PACKAGE, folder / "glmha_hf", ignore=private)
     return folder
 
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..data.spectral_sets import CASSI_WAVELENGTHS, NTIRE_WAVELENGTHS
 from . import colorimetry
-from .sheets import Panel, draw_sheet
 
 Pixels = NDArray[np.uint8]
 
@@ -112,26 +110,6 @@ def wavelength_colour(wavelength: float) -> NDArray[np.float64]:
     )
     linear = (colorimetry.XYZ_TO_LINEAR_SRGB @ seen).clip(0)
     return 0.9 * linear / max(linear.max(), 1e-12) + 0.1
-
-
-def band_strip(
-    cube: np.ndarray,
-    wavelengths: Sequence[float] | None = None,
-    *,
-    shown: Sequence[float] | None = None,
-    columns: int = 8,
-    panel_width: int = 150,
-) -> Image.Image:
-    """All bands, or those nearest to `shown`, in their own colours, their wavelengths above."""
-    bands = np.asarray(cube)
-    known = _wavelengths_of(bands, wavelengths)
-    chosen = range(len(bands)) if shown is None else nearest_bands(known, shown)
-    peak = float(np.percentile(bands, 99.8))
-    panels = [
-        Panel(band_picture(bands[i], known[i], peak=peak), title=f"{known[i]:g} nm") for i in chosen
-    ]
-    rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
-    return draw_sheet(rows, panel_width=panel_width)
 
 
 def to_eight_bit(values: np.ndarray) -> Pixels:

@@ -75,15 +75,6 @@ def model_input(measurement: Tensor, *, bands: int = 28, step: int = 2) -> Tenso
     return shift_back(measurement / bands * 2, bands=bands, step=step)
 
 
-def shot_noise(measurement: Tensor, rng: np.random.Generator, *, bits: int = 11) -> Tensor:
-    """Photon noise of a sensor with `bits` bits at a quantum efficiency of 0.4."""
-    efficiency, levels = 0.4, 2**bits
-    peak = max(float(measurement.max()), 1e-12)
-    photons = np.clip(measurement.double().numpy(force=True) / peak, 0, 1) * levels / efficiency
-    counted = rng.binomial(photons.astype(np.int64), efficiency) / levels * peak
-    return torch.from_numpy(counted).to(measurement)
-
-
 @dataclass(frozen=True)
 class CassiSystem:
     """A mask, its dispersion and its bands: everything a simulation needs."""
@@ -131,14 +122,6 @@ def load_mask(path: Path | str, *, key: str | None = None) -> Tensor:
     if not torch.isfinite(mask).all() or mask.min() < 0 or mask.max() > 1:
         raise ValueError(f"{path}: a mask's transmission lies within 0 and 1")
     return mask
-
-
-def load_real_measurement(path: Path | str, *, key: str = "meas_real") -> Tensor:
-    """Read a captured snapshot as published: over its maximum, times 0.8, H×W'."""
-    values = np.ascontiguousarray(read_array(path, key=key), dtype=np.float32)
-    if values.ndim != 2 or not np.isfinite(values).all() or values.max() <= 0:
-        raise ValueError(f"{path}: a measurement is H×W' with finite, positive values")
-    return torch.from_numpy(np.clip(values, 0, None) / values.max() * np.float32(0.8))
 
 
 def _same_size(mask: Tensor, cube: Tensor) -> None:

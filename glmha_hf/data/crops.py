@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
 
 from glmha_hf.data.pairs import CleanFolder, FolderPairs
 from glmha_hf.data.pictures import Pixels
+from glmha_hf.files import replaced_file
 
 
 def crop_starts(side: int, *, size: int, overlap: int) -> list[int]:
@@ -44,10 +45,14 @@ def write_crops(
     size: int = 512,
     overlap: int = 256,
     only_above: int = 0,
+    places: Iterable[int] | None = None,
 ) -> int:
-    """Write `input_crops` and `target_crops` below `output`; returns how many crops of each."""
+    """Write `input_crops` and `target_crops` below `output`; returns how many crops of each.
+
+    `places` are the pairs to cut, all by default.
+    """
     written = 0
-    for index in range(len(source)):
+    for index in range(len(source)) if places is None else places:
         pair = source.load(index)
         stem = Path(source.name(index)).with_suffix("").as_posix().replace("/", "-")
         for folder, picture in (("input_crops", pair.input), ("target_crops", pair.target)):
@@ -55,13 +60,7 @@ def write_crops(
                 continue
             crops = crop_picture(picture, size=size, overlap=overlap, only_above=only_above)
             for number, crop in enumerate(crops, start=1):
-                _save_whole(crop, Path(output) / folder / f"{stem}-{number}.png")
+                with replaced_file(Path(output) / folder / f"{stem}-{number}.png") as unfinished:
+                    Image.fromarray(crop).save(unfinished, "png")
         written += len(crops)
     return written
-
-
-def _save_whole(picture: Pixels, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(picture).save(unfinished, "png")
-    unfinished.replace(path)

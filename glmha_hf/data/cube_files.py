@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from glmha_hf.data.spectral_sets import Cube, read_cassi_cube
+from glmha_hf.files import replaced_file
 
 NTIRE_BANDS = 31
 
@@ -89,11 +90,21 @@ class UnpackedScenes:
         """H×W×C, so that a row of a window is one stretch of the file."""
         if index not in self._open:
             source = self.files[index]
-            unpacked = self.folder / f"{source.stem}.npy"
-            if not (unpacked.exists() and unpacked.stat().st_mtime >= source.stat().st_mtime):
+            unpacked = self._place(source)
+            if not unpacked.exists():
                 self._unpack(source, unpacked)
-            self._open[index] = np.load(unpacked, mmap_mode="r")
+            try:
+                self._open[index] = np.load(unpacked, mmap_mode="r")
+            except ValueError:  # a copy that a full disk or a crash cut short
+                self._unpack(source, unpacked)
+                self._open[index] = np.load(unpacked, mmap_mode="r")
         return self._open[index]
+
+    def _place(self, source: Path) -> Path:
+        """Where a scene's copy is: another place, size or time of the file makes another name."""
+        facts = source.stat()
+        state = _digest(f"{facts.st_size} {facts.st_mtime_ns}")
+        return self.folder / f"{_place_digest(source)}-{state}.npy"
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the maps: pickled, they would be copies of the scenes."""
@@ -106,17 +117,22 @@ class UnpackedScenes:
             np.array_equal(counts, np.rint(counts)) and 0 <= counts.min() <= counts.max() < 2**16
         )
         stored = np.ascontiguousarray(counts.astype(np.uint16) if whole else cube)
-        unfinished = unpacked.with_name(f".{unpacked.name}.{os.getpid()}")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
+            with replaced_file(unpacked) as unfinished, unfinished.open("wb") as file:
                 np.save(file, stored)
-            unfinished.replace(unpacked)
         except OSError as error:
             raise ValueError(
                 f"{source.name} cannot be unpacked to {self.folder} ({error}): choose another "
                 "folder with data.unpacked=FOLDER"
             ) from None
-        finally:
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+        for older in self.folder.glob(f"{_place_digest(source)}-*.npy"):
+            if older != unpacked:
+                older.unlink(missing_ok=True)
+
+
+def _place_digest(source: Path) -> str:
+    return f"{source.stem}-{_digest(str(source.resolve()))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -208,24 +208,6 @@ class PairCache:
         return pair
 
 
-def mixup(
-    batch: Sample, *, seed: int, step: int, beta: float = 1.2, probability: float = 0.5
-) -> Sample:
-    """Blend a batch with itself in another order, as Restormer's denoiser trains half the time.
-
-    Give `step` times the number of processes plus the rank, to differ between them.
-    """
-    rng = np.random.default_rng([seed, step])
-    if rng.random() >= probability:
-        return batch
-    share = float(rng.beta(beta, beta))
-    order = torch.from_numpy(rng.permutation(len(batch["labels"])))
-    return {
-        key: share * value + (1 - share) * value[order.to(value.device)]
-        for key, value in batch.items()
-    }
-
-
 def apply_symmetry(picture: np.ndarray, symmetry: int) -> np.ndarray:
     """One of the eight symmetries of the square: quarter turns, then perhaps a mirror image."""
     turned = np.rot90(picture, symmetry % 4)

@@ -14,7 +14,9 @@ from .parts import (
     COMPUTE,
     STOPS,
     go_and_stop,
+    let_stop,
     model_input,
+    own_truth,
     picture_gallery,
     picture_input,
     plainly,
@@ -22,7 +24,6 @@ from .parts import (
     results_folder,
     rows_table,
     shares_of,
-    stop_running,
     truth_input,
 )
 
@@ -39,7 +40,7 @@ def compare(
     progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> tuple[Any, ...]:
     """Two models on one picture: results, difference and its scale, costs, ranks, Figure 1."""
-    with STOPS.watch(request.session_hash) as stopped:
+    with STOPS.watch(request.session_hash, "compare") as stopped:
         done = compare_models(
             picture,
             results_folder(),
@@ -129,14 +130,15 @@ def build_compare_tab() -> None:
     )
 
     quiet: dict[str, Any] = {"api_visibility": "private"}
-    picture.input(lambda: None, None, truth, show_progress="hidden", **quiet)
+    picture.input(own_truth, truth, truth, show_progress="hidden", **quiet)
     gallery.click(take_example, [gallery, one], [picture, truth], show_progress_on=picture, **quiet)
+    shown = [slider, difference, scale, table, ranks, eigenvalues]
     running = go.click(
         compare,
         [picture, one, other, truth],
-        [slider, difference, scale, table, ranks, eigenvalues],
+        shown,
         api_name="compare",
         concurrency_id=COMPUTE,
         show_progress_on=slider,
     )
-    stop.click(stop_running, cancels=[running], queue=False, api_visibility="private")
+    let_stop(stop, running, "compare", shown)

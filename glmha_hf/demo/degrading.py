@@ -57,4 +57,4 @@ def degraded_example(
     """One of the examples degraded, and as it was."""
     clean = examples.pictures()[number]
     path = degrade(clean, folder, rain=rain, blur=blur, noise=noise, seed=number)
-    return str(path), str(clean)
+    return str(path), str(examples.copied(clean, folder))

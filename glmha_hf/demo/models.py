@@ -19,10 +19,10 @@ def shipped(*tasks: str) -> list[ZooModel]:
     return sorted(models, key=lambda model: (tasks.index(model.task), model.attention != "glmha"))
 
 
-def find_shipped(name: str | None, *tasks: str) -> ZooModel:
+def find_shipped(name: object, *tasks: str) -> ZooModel:
     """A model by its name. Nothing else is ever opened: names come from strangers."""
     models = {model.name: model for model in shipped(*tasks)}
-    if name not in models:
+    if not isinstance(name, str) or name not in models:
         known = ", ".join(models) or "none yet"
         raise ValueError(f"there is no model {name!r} here for that; there are: {known}")
     return models[name]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
 from .look import FACTS_CSS, FACTS_TEMPLATE, ROWS_CSS, ROWS_TEMPLATE
@@ -28,6 +29,8 @@ COMPUTE = "compute"
 AT_ONCE = 1
 KEPT_SECONDS = 1800
 """How long uploads and results are kept."""
+UNTIL_HEARD = 1.0
+"""Seconds until a page knows that stopped work has ended."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -153,7 +156,7 @@ def plainly(function: F) -> F:
         try:
             return function(*arguments, **settings)
         except StoppedError:
-            raise gr.Error("Stopped.", duration=3, title="", print_exception=False) from None
+            raise gr.Error("Stopped.", visible=False, print_exception=False) from None
         except MemoryError:
             line = "there is not enough memory for this: choose a smaller tile or picture"
             raise gr.Error(line, print_exception=False) from None
@@ -169,12 +172,26 @@ def shares_of(progress: gr.Progress, text: str) -> Share:
     return lambda share: progress(min(1.0, share), desc=text)
 
 
-def stop_running(request: gr.Request) -> None:
-    STOPS.stop(request.session_hash)
+def let_stop(button: gr.Button, running: Dependency, work: str, outputs: list[Any]) -> None:
+    """The button ends what runs, or waits to, and leaves what the outputs show."""
+
+    def stop(request: gr.Request) -> list[Any]:
+        STOPS.stop(request.session_hash, work)
+        gr.Info("Stopped.", duration=3)
+        time.sleep(UNTIL_HEARD)  # of two ends the page shows the later one, and the work's is bad
+        return [gr.skip()] * len(outputs)
+
+    button.click(stop, None, outputs, cancels=[running], api_visibility="private")
 
 
 def model_choices(*tasks: str) -> list[tuple[str, str]]:
     return [(label(model), model.name) for model in shipped(*tasks)]
+
+
+def own_truth(truth: str | None) -> Any:
+    """What a new picture leaves as the truth: a file of the caller's, but no example's."""
+    is_ours = truth is not None and Path(truth).is_relative_to(_results())
+    return None if is_ours else gr.skip()
 
 
 def first_of(choices: Sequence[tuple[str, str]]) -> str | None:

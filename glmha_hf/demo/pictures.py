@@ -96,7 +96,7 @@ def save_like(upload: Upload, pixels: np.ndarray, folder: Path) -> tuple[Path, P
     picture, facts = as_pil(pixels), upload.facts
     stem = f"{upload.path.stem}-restored"
     lossless = folder / f"{stem}.png"
-    save_picture(picture, lossless, format="PNG", metadata=facts.metadata)
+    save_picture(_for_png(picture), lossless, format="PNG", metadata=facts.metadata)
     if facts.format == "PNG" or facts.format not in WRITTEN or not isinstance(picture, Image.Image):
         return lossless, None
     own = folder / f"{stem}{WRITTEN[facts.format]}"
@@ -104,3 +104,11 @@ def save_like(upload: Upload, pixels: np.ndarray, folder: Path) -> tuple[Path, P
         return lossless, None
     save_picture(picture, own, format=facts.format, metadata=facts.metadata)
     return lossless, own
+
+
+def _for_png(picture: Image.Image | np.ndarray) -> Image.Image | np.ndarray:
+    """PNG has no floats: they become 16 bits."""
+    if isinstance(picture, np.ndarray) or picture.mode != "F":
+        return picture
+    counts = np.rint(np.asarray(picture).clip(0, 1) * 65535)
+    return Image.fromarray(counts.astype(np.uint16))

@@ -15,15 +15,16 @@ from .parts import (
     facts_table,
     first_of,
     go_and_stop,
+    let_stop,
     model_choices,
     model_input,
+    own_truth,
     picture_gallery,
     picture_input,
     plainly,
     result_slider,
     results_folder,
     shares_of,
-    stop_running,
     truth_input,
 )
 from .restoring import TILES, restore_picture
@@ -41,7 +42,7 @@ def restore(
     progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> tuple[Any, ...]:
     """Restore one picture: before and after, facts, and the result as PNG and in its own format."""
-    with STOPS.watch(request.session_hash) as stopped:
+    with STOPS.watch(request.session_hash, "restore") as stopped:
         done = restore_picture(
             picture,
             results_folder(),
@@ -63,12 +64,18 @@ def offer(own: str | None) -> tuple[gr.DownloadButton, gr.DownloadButton]:
 
 @plainly
 def degrade_picture(
-    picture: str | None, truth: str | None, rain: float, blur: float, noise: float, seed: float
+    picture: str | None,
+    truth: str | None,
+    rain: float | None,
+    blur: float | None,
+    noise: float | None,
+    seed: float | None,
 ) -> tuple[str, str]:
     """Put rain, blur and noise on a clean picture: the degraded picture, and the clean one."""
     clean = truth or picture
     folder = results_folder()
-    path = degrade(clean, folder, rain=rain, blur=blur, noise=noise, seed=int(seed))
+    amounts = {"rain": rain or 0, "blur": blur or 0, "noise": noise or 0}
+    path = degrade(clean, folder, **amounts, seed=int(seed or 0))
     return str(path), str(clean)
 
 
@@ -133,7 +140,7 @@ def build_restore_tab() -> None:
     sliders = [rain, blur, noise]
     chosen = answered_in_browser({name: choose_task(name) for name in tasks})
     task.input(None, task, [model, *sliders], js=chosen)
-    picture.input(lambda: None, None, truth, api_visibility="private", show_progress="hidden")
+    picture.input(own_truth, truth, truth, api_visibility="private", show_progress="hidden")
     gallery.click(
         take_example,
         [gallery, *sliders],
@@ -148,10 +155,11 @@ def build_restore_tab() -> None:
         api_name="degrade",
         show_progress_on=picture,
     )
+    shown = [slider, facts, as_png, as_own]
     running = go.click(
         restore,
         [picture, model, tile, truth],
-        [slider, facts, as_png, as_own],
+        shown,
         api_name="restore",
         concurrency_id=COMPUTE,
         show_progress_on=slider,
@@ -159,4 +167,4 @@ def build_restore_tab() -> None:
     running.success(
         offer, as_own, [as_png, as_own], api_visibility="private", show_progress="hidden"
     )
-    stop.click(stop_running, cancels=[running], queue=False, api_visibility="private")
+    let_stop(stop, running, "restore", shown)

@@ -199,7 +199,8 @@ def draw_view(
 
 def enlargement(cube: SpectralCube) -> int:
     """How many pixels of the view a pixel of the cube has, each way."""
-    return max(1, round(SHOWN_WIDTH / cube.values.shape[2]))
+    _, H, W = cube.values.shape
+    return max(1, min(round(SHOWN_WIDTH / W), 2 * SHOWN_WIDTH // H))
 
 
 def _sampled(cube: SpectralCube) -> np.ndarray:

@@ -15,6 +15,7 @@ from .parts import (
     facts_table,
     first_of,
     go_and_stop,
+    let_stop,
     model_choices,
     model_input,
     picture_gallery,
@@ -22,7 +23,6 @@ from .parts import (
     plainly,
     results_folder,
     shares_of,
-    stop_running,
 )
 from .pictures import save_pixels
 from .spectral import (
@@ -56,7 +56,7 @@ def reconstruct(
     progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> tuple[Any, ...]:
     """Make a cube: its .npy, its truth's where known, pixels to look at, facts, .npy and .mat."""
-    with STOPS.watch(request.session_hash) as stopped:
+    with STOPS.watch(request.session_hash, "reconstruct") as stopped:
         settings: dict[str, Any] = {
             "model": model,
             "progress": shares_of(progress, "Reconstructing"),
@@ -82,7 +82,7 @@ def view(cube: str | None, shown: str, wavelength: float, pixels: str) -> str:
         opened,
         shown,
         wavelength=float(np.clip(wavelength, low, high)),
-        places=read_places(pixels, opened),
+        places=read_places(pixels or "", opened),
     )
     return str(save_pixels(picture, results_folder() / "view.png"))
 
@@ -92,7 +92,9 @@ def spectra(cube: str | None, truth: str | None, pixels: str) -> pd.DataFrame:
     """The spectra of pixels given as `row, column; row, column`."""
     opened = open_cube(cube)
     known = open_cube(truth) if truth else None
-    return pd.DataFrame(spectra_rows(opened, read_places(pixels, opened), known), columns=COLUMNS)
+    return pd.DataFrame(
+        spectra_rows(opened, read_places(pixels or "", opened), known), columns=COLUMNS
+    )
 
 
 @plainly
@@ -100,7 +102,11 @@ def click(cube: str | None, pixels: str, event: gr.SelectData) -> str:
     """The clicked pixel of the cube, which the view may show enlarged."""
     scale = enlargement(open_cube(cube))
     column, row = event.index
-    return add_place(pixels, int(row) // scale, int(column) // scale)
+    return add_place(pixels or "", int(row) // scale, int(column) // scale)
+
+
+def take_example() -> str:
+    return str(examples.copied(examples.SCENE_PICTURE, results_folder()))
 
 
 def choose_kind(kind: str) -> tuple[Any, ...]:
@@ -195,11 +201,12 @@ def build_spectral_tab() -> None:
     to_plot: dict[str, Any] = {"fn": spectra, "inputs": [cube, truth, pixels], "outputs": plot}
     chosen = answered_in_browser({name: choose_kind(name) for name in kinds})
     kind.input(None, kind, [model, from_picture, from_snapshot], js=chosen)
-    gallery.click(lambda: str(examples.SCENE_PICTURE), None, picture, **private)
+    gallery.click(take_example, None, picture, **private)
+    made = [cube, truth, pixels, facts, as_npy, as_mat]
     running = go.click(
         reconstruct,
         [picture, kind, model],
-        [cube, truth, pixels, facts, as_npy, as_mat],
+        made,
         api_name="reconstruct",
         concurrency_id=COMPUTE,
         show_progress_on=image,
@@ -210,7 +217,7 @@ def build_spectral_tab() -> None:
     running.success(
         lambda: [gr.DownloadButton(interactive=True)] * 2, None, [as_npy, as_mat], **private
     )
-    stop.click(stop_running, cancels=[running], queue=False, api_visibility="private")
+    let_stop(stop, running, "reconstruct", [*made, image])
     for changed in (shown.input, wavelength.input):
         changed(**to_view, **private)
     for shown_again in (

@@ -12,24 +12,25 @@ class StoppedError(Exception):
 
 
 class Stops:
-    """What runs now, by session; one at a time for each."""
+    """What runs now, by session and kind of work; one at a time for each."""
 
     def __init__(self) -> None:
-        self._running: dict[str, Event] = {}
+        self._running: dict[tuple[str | None, str], Event] = {}
 
     @contextmanager
-    def watch(self, session: str | None) -> Iterator[Event]:
-        """An event that is set when the session is stopped."""
-        stopped = Event()
+    def watch(self, session: str | None, work: str) -> Iterator[Event]:
+        """An event that is set when this work of the session is stopped."""
+        key, stopped = (session, work), Event()
         if session is not None:
-            self._running[session] = stopped
+            self._running[key] = stopped
         try:
             yield stopped
         finally:
-            if session is not None and self._running.get(session) is stopped:
-                del self._running[session]
+            if self._running.get(key) is stopped:
+                del self._running[key]
 
-    def stop(self, session: str | None) -> None:
-        running = self._running.get(session or "")
-        if running is not None:
-            running.set()
+    def stop(self, session: str | None, work: str | None = None) -> None:
+        """This work of a session, or all of it."""
+        for (whose, which), running in list(self._running.items()):
+            if whose == session and work in (None, which):
+                running.set()

@@ -120,11 +120,11 @@ def score_cassi(prediction: np.ndarray, reference: np.ndarray) -> dict[str, floa
 
 
 def _to_uint8(cube: np.ndarray) -> np.ndarray:
-    """MATLAB's im2uint8; in float64, because float32 rounds some values across a half."""
+    """MATLAB's im2uint8, halves up; in float64: float32 rounds some values across a half."""
     eight_bit = np.empty(cube.shape, np.uint8)
     for band, rounded in zip(cube, eight_bit, strict=True):
         scaled = np.multiply(band, 255, dtype=np.float64)
-        np.rint(scaled, out=scaled)
+        np.floor(scaled + 0.5, out=scaled)
         np.clip(scaled, 0, 255, out=rounded, casting="unsafe")
     return eight_bit
 

@@ -48,6 +48,17 @@ class ChannelAttentionConfig(PreTrainedConfig):
     fused: bool = True
     loss: Literal["l1", "mrae", "rmse"] = "l1"
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Another architecture's is refused: transformers would draw all of its weights anew."""
+        stored = config_dict.get("model_type", cls.model_type)
+        if stored != cls.model_type:
+            raise ValueError(
+                f"this is a model of type {stored}, not {cls.model_type}: the Auto classes, such "
+                "as AutoModelForImageToImage, find the class that fits"
+            )
+        return super().from_dict(config_dict, **kwargs)
+
     def changed(self, **fields: Any) -> "ChannelAttentionConfig":
         """The same configuration with some fields changed."""
         values = self.to_dict() | fields

@@ -13,6 +13,9 @@ from transformers.image_processing_base import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor
+VALUE_RANGES = ("full", "min_max")
+# Floats beyond are no noisy picture in [0, 1] but 8- or 16-bit counts.
+LARGEST_FLOAT = 10.0
 
 # How Pillow is told to read 16-bit colour (N is this machine's order of bytes), and the other way.
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -43,6 +46,8 @@ class PictureProcessor(BaseImageProcessor):
     ):
         """`min_max` stretches each picture to [0, 1], as NTIRE 2022's protocol does."""
         super().__init__(**kwargs)
+        if value_range not in VALUE_RANGES:
+            raise ValueError(f"value_range is {' or '.join(VALUE_RANGES)}, not {value_range!r}")
         self.channels = channels
         self.value_range = value_range
 
@@ -55,13 +60,13 @@ class PictureProcessor(BaseImageProcessor):
     def to_tensor(self, image: Picture) -> Tensor:
         """One picture as C×H×W floats in [0, 1]."""
         if isinstance(image, Tensor):
-            channels_first = to_unit(image, "picture")
+            channels_first = _picture_to_unit(image)
             if channels_first.ndim == 2:
                 channels_first = channels_first[None]
             if channels_first.ndim != 3:
                 raise ValueError(f"a torch picture must be C×H×W; it is {times(image.shape)}")
         else:
-            channels_first = to_unit(torch.from_numpy(as_array(image)), "picture").movedim(-1, 0)
+            channels_first = _picture_to_unit(torch.from_numpy(as_array(image))).movedim(-1, 0)
         picture = self._with_channels(channels_first)
         if self.value_range == "min_max":
             low, high = picture.min(), picture.max()
@@ -168,10 +173,20 @@ def _pil_array(image: Image.Image) -> np.ndarray:
         return pixels.astype(np.uint16)
     if image.mode == "F":
         return np.asarray(image, dtype=np.float32)
-    has_alpha = "A" in image.mode or "a" in image.mode or "transparency" in image.info
+    has_alpha = image.mode[-1] in "Aa" or "transparency" in image.info
     if image.mode in ("1", "L", "LA", "La"):
         return np.asarray(image.convert("LA" if has_alpha else "L"))
     return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+
+
+def _picture_to_unit(values: Tensor) -> Tensor:
+    picture = to_unit(values, "picture")
+    if values.is_floating_point() and picture.numel() and picture.abs().max() > LARGEST_FLOAT:
+        raise ValueError(
+            f"a picture's floats lie in [0, 1], and these reach {picture.abs().max():.4g}: divide "
+            "them, or give uint8 or uint16"
+        )
+    return picture
 
 
 def to_unit(values: Tensor, what: str) -> Tensor:

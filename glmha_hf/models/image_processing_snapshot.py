@@ -12,6 +12,8 @@ from .image_processing_cube import Cube, check_wavelengths, cubes_from, load_arr
 from .image_processing_picture import as_list, stack, times, to_unit
 from .spectral import shift, shift_back
 
+MASK_FORMS = ("shifted", "plain")
+
 
 class SnapshotProcessor(BaseImageProcessor):
     """A coded snapshot and its mask to what the CASSI models take, and cubes back.
@@ -35,6 +37,8 @@ class SnapshotProcessor(BaseImageProcessor):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if mask_form not in MASK_FORMS:
+            raise ValueError(f"mask_form is {' or '.join(MASK_FORMS)}, not {mask_form!r}")
         self.bands = bands
         self.dispersion_step = dispersion_step
         self.mask_form = mask_form

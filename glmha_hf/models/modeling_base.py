@@ -110,6 +110,7 @@ class ChannelAttentionModel(PreTrainedModel):
         `labels` are the true pictures or cubes; `mask` is for models of coded snapshots, which say
         in their `check_mask` which one they take.
         """
+        self.check_weights()
         self.check_pictures(pixel_values, labels)
         self.check_mask(pixel_values, mask)
         config = self.config
@@ -132,6 +133,14 @@ class ChannelAttentionModel(PreTrainedModel):
         )
         wants_dict = config.return_dict if return_dict is None else return_dict
         return output if wants_dict else output.to_tuple()
+
+    def check_weights(self) -> None:
+        """Blocks read the weights of their layers themselves, and nobody fetches them then."""
+        if getattr(self, "hf_device_map", None) and any(each.is_meta for each in self.parameters()):
+            raise ValueError(
+                "some of the weights are offloaded, from where these models do not fetch them: "
+                "load them whole, without max_memory (they take at most some hundred megabytes)"
+            )
 
     def get_input_embeddings(self) -> None:  # type: ignore[override]
         """There is no vocabulary; FSDP asks."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from ..files import replaced_file
 from .checkpoint import Progress
 from .recipe import Recipe
 
@@ -91,9 +91,8 @@ class Records:
         if not self.path.exists():
             return
         kept = [line for line in self.path.read_text().splitlines() if self._is_past(line)]
-        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        unfinished.write_text("".join(f"{line}\n" for line in kept))
-        unfinished.replace(self.path)
+        with replaced_file(self.path) as unfinished:
+            unfinished.write_text("".join(f"{line}\n" for line in kept))
 
     def _is_past(self, line: str) -> bool:
         try:

@@ -14,6 +14,7 @@ from accelerate.utils import DistributedType, gather_object
 from PIL import Image
 from torch import nn
 
+from ..files import replaced_file
 from ..metrics import HIGHER_IS_BETTER, Scores, get_protocol
 from ..models.configuration_attention import ChannelAttentionConfig
 from .checkpoint import Progress
@@ -141,10 +142,8 @@ def save_sheet(rows: Sequence[Sequence[np.ndarray]], path: Path) -> None:
             for tile, width in zip(row, widths, strict=True)
         ]
         lines.append(np.concatenate(padded, axis=1))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    Image.fromarray(np.concatenate(lines)).save(unfinished, "png")
-    unfinished.replace(path)
+    with replaced_file(path) as unfinished:
+        Image.fromarray(np.concatenate(lines)).save(unfinished, "png")
 
 
 def _tile(picture: np.ndarray) -> np.ndarray:

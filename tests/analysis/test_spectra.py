@@ -3,7 +3,6 @@ import pytest
 
 from glmha_hf.analysis.spectra import (
     band_picture,
-    band_strip,
     cube_to_srgb,
     false_colour,
     linear_srgb_weights,
@@ -79,13 +78,6 @@ def test_nearest_bands():
     assert nearest_bands(usual_wavelengths(31), (452, 699)) == [5, 30]
     with pytest.raises(ValueError, match="no band near 900 nm: the cube spans 400 to 700 nm"):
         nearest_bands(usual_wavelengths(31), (900,))
-
-
-def test_a_strip_holds_every_band():
-    few = band_strip(draw_cube(31, 10, 10), shown=(450, 550), panel_width=60)
-    all_of_them = band_strip(draw_cube(31, 10, 10), panel_width=60)
-    assert all_of_them.width > few.width
-    assert all_of_them.height > 3 * few.height - 100
 
 
 @pytest.mark.parametrize(

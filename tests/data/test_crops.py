@@ -8,6 +8,7 @@ from glmha_hf.data.crops import crop_picture, crop_starts, write_crops
 from glmha_hf.data.pairs import CleanFolder, FolderPairs
 from glmha_hf.data.pictures import read_picture
 from tests.data.scenes import draw_scene
+from tests.scripts import load_script
 
 
 def test_gopro_grid_is_the_published_one():
@@ -49,3 +50,14 @@ def test_written_pairs_match(pair_folders, tmp_path):
 def test_clean_pictures_have_target_crops_only(clean_folder, tmp_path):
     assert write_crops(CleanFolder(clean_folder), tmp_path / "out", size=96, overlap=0) == 10
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["target_crops"]
+
+
+def test_the_script_cuts_pairs(pair_folders, tmp_path, capsys):
+    crop = load_script("crop")
+    output = tmp_path / "out"
+    assert crop.main([*map(str, pair_folders), "-o", str(output), "--size=48", "--overlap=16"]) == 0
+    assert f"{output}: 36 crops of 4 pictures" in capsys.readouterr().out
+    assert len(FolderPairs(output / "input_crops", output / "target_crops")) == 36
+    (pair_folders[0] / "alone.png").write_bytes(next(pair_folders[0].iterdir()).read_bytes())
+    assert crop.main([*map(str, pair_folders), "-o", str(output)]) == 2
+    assert "alone.png has no target" in capsys.readouterr().err

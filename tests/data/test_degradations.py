@@ -10,9 +10,9 @@ from glmha_hf.data.degradations import (
     MotionBlur,
     PoissonGaussianNoise,
     benchmark_noise,
-    luma_psnr,
 )
-from glmha_hf.data.degradations.base import gaussian_blur, luma, smooth_field
+from glmha_hf.data.degradations.base import gaussian_blur, smooth_field
+from tests.luma import luma_psnr
 
 
 def rng(seed=0):
@@ -182,16 +182,3 @@ class TestBuildingBlocks:
         assert field.shape == (50, 80)
         assert 0 <= field.min() < field.max() <= 1
         assert np.abs(np.diff(field, axis=0)).max() < 0.1
-
-    @pytest.mark.parametrize(
-        ("colour", "expected"),
-        [((0, 0, 0), 16), ((255, 255, 255), 235), ((255, 0, 0), 81), ((0, 255, 0), 145)],
-    )
-    def test_luma_is_studio_range_and_rounded(self, colour, expected):
-        assert luma(np.array([[colour]], np.uint8))[0, 0] == expected
-
-    def test_luma_psnr_of_equal_pictures_is_infinite(self, scene):
-        assert luma_psnr(scene, scene) == float("inf")
-        assert luma_psnr(np.zeros_like(scene), np.ones_like(scene)) == pytest.approx(
-            20 * np.log10(255 / 219)
-        )

@@ -15,7 +15,6 @@ from glmha_hf.data.patches import (
     StreamingPatches,
     apply_symmetry,
     cut_with_margin,
-    mixup,
 )
 from glmha_hf.data.schedule import ProgressiveBatches
 from tests.data.scenes import draw_scene, save_scenes
@@ -245,26 +244,6 @@ class TestProgressiveBatches:
             ProgressiveBatches(5, [(3, 0, 1)])
         with pytest.raises(ValueError, match="rank 2 does not exist among 2"):
             ProgressiveBatches(5, self.stages, rank=2, world_size=2)
-
-
-class TestMixup:
-    batch = {  # noqa: RUF012 (never changed)
-        "pixel_values": torch.arange(4.0).reshape(4, 1, 1, 1).expand(4, 1, 2, 2) + 10,
-        "labels": torch.arange(4.0).reshape(4, 1, 1, 1).expand(4, 1, 2, 2),
-    }
-
-    def test_happens_about_half_of_the_time(self):
-        mixed = sum(mixup(self.batch, seed=0, step=step) is not self.batch for step in range(200))
-        assert 75 < mixed < 125
-
-    def test_blends_input_and_target_alike(self):
-        mixed = mixup(self.batch, seed=0, step=0, probability=1)
-        torch.testing.assert_close(mixed["pixel_values"] - 10, mixed["labels"])
-        assert mixed["labels"].mean() == pytest.approx(1.5)
-
-    def test_is_seeded(self):
-        once, again = (mixup(self.batch, seed=1, step=3, probability=1) for _ in range(2))
-        torch.testing.assert_close(once["labels"], again["labels"])
 
 
 class TestStreaming:

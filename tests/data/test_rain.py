@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from glmha_hf.data.degradations import Rain, ValidationRain, luma_psnr
+from glmha_hf.data.degradations import Rain, ValidationRain
 from glmha_hf.data.degradations.base import gaussian_blur
 from glmha_hf.data.degradations.streaks import RENDERERS, StreakStyle
+from tests.luma import luma_psnr
 
 
 def strengths(degradation, scene, count):

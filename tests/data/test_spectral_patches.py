@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -166,6 +167,28 @@ class TestNtirePatches:
         request = PatchRequest(2, 1, 24)
         torch.testing.assert_close(patches[request], ntire_patches(root)[request], rtol=0, atol=0)
 
+    def test_unpacked_cubes_follow_their_files(self, tmp_path: Path) -> None:
+        def scenes(folder: str) -> UnpackedScenes:
+            files = [tmp_path / folder / "scene1.npy"]
+            return UnpackedScenes(files, tmp_path / "unpacked", read=np.load)
+
+        def level(folder: str) -> float:
+            return float(scenes(folder).window(0, (0, 0), 2).mean())
+
+        for folder, value in (("a", 0.25), ("b", 0.75)):
+            (tmp_path / folder).mkdir()
+            np.save(tmp_path / folder / "scene1.npy", np.full((28, 4, 4), value, np.float32))
+        assert (level("a"), level("b"), level("a")) == (0.25, 0.75, 0.25)
+        older = (tmp_path / "b" / "scene1.npy").stat().st_mtime - 60
+        np.save(tmp_path / "a" / "scene1.npy", np.full((28, 4, 4), 0.5, np.float32))
+        os.utime(tmp_path / "a" / "scene1.npy", (older, older))
+        assert level("a") == 0.5
+        copies = sorted((tmp_path / "unpacked").iterdir())
+        assert len(copies) == 2
+        for copy in copies:
+            copy.write_bytes(copy.read_bytes()[:-8])
+        assert level("b") == 0.75
+
     def test_everything_wrong_is_listed(self, tmp_path: Path) -> None:
         save_ntire(tmp_path, train=5, valid=0)
         (tmp_path / "Train_RGB" / "ARAD_1K_0001.jpg").write_bytes(b"torn")
@@ -193,13 +216,13 @@ class TestCassiPatches:
         for number in range(3):
             expected = cubes[f"cave_1024_28/scene{number + 1}"][:, 2:18, 5:21]
             np.testing.assert_array_equal(scenes.window(number, (2, 5), 16), expected)
-        kept = sorted(path.name for path in tmp_path.iterdir())
-        assert kept == ["scene1.npy", "scene2.npy", "scene3.npy"]
-        assert np.load(tmp_path / "scene1.npy").dtype == np.uint16
-        before = (tmp_path / "scene1.npy").stat().st_mtime_ns
+        kept = sorted(tmp_path.iterdir())
+        assert [path.name.partition("-")[0] for path in kept] == ["scene1", "scene2", "scene3"]
+        assert np.load(kept[0]).dtype == np.uint16
+        before = kept[0].stat().st_mtime_ns
         again = pickle.loads(pickle.dumps(scenes))
         assert again.size(0) == (40, 36)
-        assert (tmp_path / "scene1.npy").stat().st_mtime_ns == before
+        assert kept[0].stat().st_mtime_ns == before
 
     def test_scenes_of_fractions_are_kept_as_they_are(self, tmp_path: Path) -> None:
         values = np.random.default_rng(0).random((6, 7, 28), np.float32)

@@ -7,11 +7,11 @@ import pytest
 
 from glmha_hf.data import synthesis
 from glmha_hf.data.checks import DatasetError, check_pairs
-from glmha_hf.data.degradations import luma_psnr
 from glmha_hf.data.pairs import ColumnPairs, open_dataset_on_disk
 from glmha_hf.data.pictures import list_pictures, read_picture
 from glmha_hf.data.synthesis import Recipe, synthesize
 from tests.data.scenes import save_scenes
+from tests.luma import luma_psnr
 from tests.scripts import run_script
 
 datasets = pytest.importorskip("datasets")

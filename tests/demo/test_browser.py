@@ -139,6 +139,9 @@ class TestRestore:
         progress.wait_for()
         press(page, "Stop")
         progress.wait_for(state="hidden")
+        page.get_by_text("Stopped.").first.wait_for()
+        page.wait_for_timeout(2000)
+        assert page.get_by_text("Error").count() == 0
         page.get_by_role("button", name="Remove Image").first.click()
         chooser.set_input_files(save_picture(tmp_path / "small.png"))
         page.get_by_role("button", name="Remove Image").first.wait_for()

@@ -81,3 +81,12 @@ def test_what_browsers_cannot_show_becomes_png(tmp_path, results):
     assert np.array_equal(np.asarray(Image.open(seen)), tiff.pixels)
     jpeg = open_upload(save_picture(tmp_path / "photo.jpg"))
     assert shown(jpeg, results) == jpeg.path
+
+
+def test_floats_come_as_16_bit_png_and_as_floats(tmp_path, results):
+    values = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
+    Image.fromarray(values).save(tmp_path / "float.tif")
+    upload = open_upload(tmp_path / "float.tif")
+    png, own = save_like(upload, upload.pixels, results)
+    np.testing.assert_array_equal(np.asarray(Image.open(own)), values)
+    np.testing.assert_array_equal(np.asarray(Image.open(png)), np.rint(values * 65535))

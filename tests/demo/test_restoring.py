@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,7 +65,7 @@ class TestRestore:
             if len(shares) == 2:
                 stops.stop("me")
 
-        with stops.watch("me") as stopped, pytest.raises(stopping.StoppedError):
+        with stops.watch("me", "restore") as stopped, pytest.raises(stopping.StoppedError):
             restoring.restore_picture(
                 large, results, model=DERAIN, progress=stop_at_the_second, stopped=stopped
             )
@@ -145,11 +147,19 @@ class TestDegrade:
         assert list(degrading.USUAL) == list(models.PICTURE_TASKS)
 
 
-def test_a_stop_without_work_is_nothing():
+def test_a_stop_is_for_one_work_of_one_session():
     stops = stopping.Stops()
     stops.stop("nobody")
-    with stops.watch("somebody") as stopped:
-        stops.stop("another")
-        assert not stopped.is_set()
-        stops.stop("somebody")
-        assert stopped.is_set()
+    with stops.watch("me", "restore") as mine, stops.watch("me", "compare") as other:
+        stops.stop("another", "restore")
+        stops.stop("me", "compare")
+        assert (mine.is_set(), other.is_set()) == (False, True)
+        stops.stop("me")
+        assert mine.is_set()
+
+
+def test_an_example_is_handed_out_as_a_copy(tmp_path):
+    degraded, clean = degrading.degraded_example(0, tmp_path, rain=0, blur=0, noise=25)
+    original = degrading.examples.pictures()[0]
+    assert {Path(degraded).parent, Path(clean).parent} == {tmp_path}
+    assert Path(clean).read_bytes() == original.read_bytes()

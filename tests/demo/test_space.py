@@ -47,6 +47,16 @@ def test_the_space_is_put_together_whole(tmp_path):
     assert not list(folder.rglob("__pycache__"))
 
 
+def test_hidden_files_stay_at_home(tmp_path):
+    push = runpy.run_path(str(SPACE / "push.py"))
+    for name in (".env", "models.py", ".cache/token", "weights/.DS_Store"):
+        (tmp_path / "package" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "package" / name).touch()
+    push["assemble"].__globals__["PACKAGE"] = tmp_path / "package"
+    folder = push["assemble"](tmp_path / "space")
+    assert {path.name for path in (folder / "glmha_hf").rglob("*")} == {"models.py", "weights"}
+
+
 def test_a_space_is_not_put_over_another_folder(tmp_path, capsys):
     push = runpy.run_path(str(SPACE / "push.py"))
     assert push["main"](["--folder", str(tmp_path)]) == 2

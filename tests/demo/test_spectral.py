@@ -88,6 +88,12 @@ class TestLooking:
         assert seen.shape == (112 * 5, 112 * 5, 3)
         assert spectral.enlargement(cube) == 5
 
+    def test_thin_cubes_are_enlarged_no_further_than_the_page_is_high(self):
+        values = np.ones((31, 1000, 1), np.float32)
+        cube = spectral.SpectralCube(values, NTIRE_WAVELENGTHS)
+        assert spectral.enlargement(cube) == 1
+        assert spectral.draw_view(cube, "Colours", wavelength=550, places=[]).shape == (1000, 1, 3)
+
     def test_bands_have_the_colour_of_their_light(self, cube):
         red = spectral.draw_view(cube, "One band", wavelength=650, places=[])
         blue = spectral.draw_view(cube, "One band", wavelength=450, places=[])

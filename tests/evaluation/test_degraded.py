@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from glmha_hf.data.degradations import luma_psnr
 from glmha_hf.evaluation.opening import open_sets
 from tests.data.scenes import save_scenes
+from tests.luma import luma_psnr
 
 
 @pytest.fixture

@@ -143,3 +143,8 @@ def test_cubes_refused_in_one_line(name, prediction, reference, message):
 def test_an_unknown_protocol_gets_the_near_matches():
     with pytest.raises(ValueError, match="no protocol called 'derainin': did you mean deraining"):
         compare(PICTURE, PICTURE, protocol="derainin")
+
+
+def test_cassi_rounds_halves_up_as_matlab_does() -> None:
+    halves = np.full((28, 16, 16), 0.3)  # 76.5 of 255
+    assert compare(halves, np.full_like(halves, 77 / 255), "cassi")["psnr"] == np.inf

@@ -8,6 +8,7 @@ from PIL import Image
 from transformers import AutoImageProcessor
 
 from glmha_hf import PictureProcessor, SnapshotProcessor, SpectralCubeProcessor
+from glmha_hf.models.image_processing_picture import as_array
 from tests.models.small import small_model
 
 rng = np.random.default_rng(0)
@@ -79,6 +80,27 @@ def test_exif_orientation_is_applied(tmp_path):
     picture.save(tmp_path / "turned.png", exif=exif)
     expected = unit(np.rot90(RGB, -1).copy())
     torch.testing.assert_close(pixels_of(tmp_path / "turned.png"), expected)
+
+
+def test_floats_are_within_0_and_1_but_for_noise():
+    noisy = RGB / np.float32(255) * 1.5 - 0.2
+    torch.testing.assert_close(pixels_of(noisy)[0], torch.from_numpy(noisy).movedim(-1, 0))
+    with pytest.raises(ValueError, match=r"floats lie in \[0, 1\], and these reach 2\d\d"):
+        pixels_of(RGB.astype(np.float32))
+    with pytest.raises(ValueError, match=r"lie in \[0, 1\]"):
+        pixels_of(torch.from_numpy(RGB).movedim(-1, 0).double())
+
+
+def test_lab_has_no_alpha(tmp_path):
+    Image.fromarray(RGB).convert("LAB").save(tmp_path / "lab.tiff")
+    assert as_array(tmp_path / "lab.tiff").shape[-1] == 3
+
+
+def test_unknown_forms_are_refused():
+    with pytest.raises(ValueError, match="value_range is full or min_max, not 'minmax'"):
+        PictureProcessor(value_range="minmax")
+    with pytest.raises(ValueError, match="mask_form is shifted or plain, not 'round'"):
+        SnapshotProcessor(mask_form="round")
 
 
 def test_min_max_stretches_each_picture():

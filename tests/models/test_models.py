@@ -10,7 +10,11 @@ from transformers import (
     AutoModelForImageToImage,
 )
 
-from glmha_hf import PictureProcessor
+from glmha_hf import (
+    MstPlusPlusConfig,
+    MstPlusPlusForSpectralReconstruction,
+    PictureProcessor,
+)
 from glmha_hf.models.attention import MIXERS
 from glmha_hf.models.layers import mrae_loss, pad_to_multiple, rmse_loss
 from glmha_hf.models.spectral import shift, shift_back
@@ -346,3 +350,28 @@ def test_what_is_added_to_a_wide_input_keeps_its_precision():
     picture = torch.rand(1, 3, 16, 24)
     with torch.no_grad():
         assert torch.equal(model(picture).reconstruction, picture)
+
+
+def test_another_architectures_folder_is_refused(tmp_path):
+    model = small_model("restormer")
+    model.save_pretrained(tmp_path)
+    for loads in (MstPlusPlusForSpectralReconstruction, MstPlusPlusConfig):
+        with pytest.raises(ValueError, match="of type restormer, not mst_plus_plus"):
+            loads.from_pretrained(tmp_path)
+
+
+def test_offloaded_weights_are_refused_and_not_guessed(tmp_path):
+    model = small_model("restormer")
+    model.save_pretrained(tmp_path)
+    whole = type(model).from_pretrained(tmp_path, device_map="auto")
+    inputs = random_inputs(model, 9, 7)
+    with torch.no_grad():
+        torch.testing.assert_close(whole(**inputs).reconstruction, model(**inputs).reconstruction)
+        apart = type(model).from_pretrained(
+            tmp_path,
+            device_map="auto",
+            max_memory={"cpu": "20KB"},
+            offload_folder=str(tmp_path / "offloaded"),
+        )
+        with pytest.raises(ValueError, match="some of the weights are offloaded"):
+            apart(**inputs)

@@ -1,6 +1,6 @@
 """On-the-fly degradations: seeded callables from a clean picture to a degraded one."""
 
-from glmha_hf.data.degradations.base import Degradation, luma_psnr
+from glmha_hf.data.degradations.base import Degradation
 from glmha_hf.data.degradations.blur import MotionBlur
 from glmha_hf.data.degradations.compression import Jpeg
 from glmha_hf.data.degradations.noise import (
@@ -21,7 +21,6 @@ __all__ = [
     "Rain",
     "ValidationRain",
     "benchmark_noise",
-    "luma_psnr",
 ]
 
 DEGRADATIONS: dict[str, type[Degradation]] = {

@@ -84,18 +84,3 @@ def to_eight_bit(picture: Picture) -> NDArray[np.uint8]:
 def from_eight_bit(picture: NDArray[np.uint8]) -> Picture:
     """Scale uint8 to float32 in [0, 1]."""
     return picture.astype(np.float32) / np.float32(255)
-
-
-def luma(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Y of ITU-R BT.601 in studio range, rounded to uint8 as deraining is scored."""
-    weights = np.array([65.481, 128.553, 24.966]) / 255
-    return np.rint(16 + picture @ weights).astype(np.uint8)
-
-
-def luma_psnr(degraded: Picture, clean: Picture) -> float:
-    """Y-PSNR in dB of what a picture file would hold; infinite when nothing changed."""
-    first, second = (
-        luma(to_eight_bit(picture)).astype(np.float64) for picture in (degraded, clean)
-    )
-    error = np.mean((first - second) ** 2)
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,6 +32,13 @@ SCENE_PICTURE = FOLDER / "scene.jpg"
 
 def pictures() -> list[Path]:
     return [FOLDER / name for name in PICTURES]
+
+
+def copied(picture: Path, folder: Path) -> Path:
+    """A copy to hand out. Gradio deletes what it was given after a while, and the thumbnail with
+    it where both are one file.
+    """
+    return Path(shutil.copyfile(picture, folder / picture.name))
 
 
 @lru_cache(1)
