@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from glmha_hf.cli import evaluate as command
+from glmha_hf.errors import is_bad_input, one_line
 from glmha_hf.evaluation.run import Processes
 
 
@@ -46,9 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         command.run(options, processes)
-    except (ValueError, OSError, ImportError) as error:
+    except Exception as error:
+        if not is_bad_input(error):
+            raise
         if accelerator.is_local_main_process:
-            print(f"evaluate: {error}", file=sys.stderr, flush=True)
+            print(f"evaluate: {one_line(error)}", file=sys.stderr, flush=True)
         else:
             time.sleep(2)  # torchrun ends all processes when the first has failed: let it speak
         return 2

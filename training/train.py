@@ -30,6 +30,7 @@ from transformers.utils import logging as transformers_logging
 
 import glmha_hf  # noqa: F401  (makes the zoo known to transformers)
 from glmha_hf.cpu import keep_pages
+from glmha_hf.errors import one_line
 from glmha_hf.training.batches import Batch
 from glmha_hf.training.checkpoint import Checkpoints, Progress
 from glmha_hf.training.ema import MovingAverage
@@ -235,7 +236,8 @@ def main(arguments: list[str]) -> int:
         try:
             run = prepare(load_recipe(arguments[0], arguments[1:]), arguments)
         except (ValueError, OSError, StrictDataclassError) as error:
-            print(f"train: {error}", file=sys.stderr)
+            listed = isinstance(error, ValueError)  # it may name all that is wrong, line by line
+            print(f"train: {error if listed else one_line(error)}", file=sys.stderr)
             return 2
         try:
             train(run, stop)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from ..cpu import keep_pages
+from ..errors import is_bad_input, one_line
 from . import (
     bench,
     card,
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        if arguments.verbose or not _is_bad_input(error):
+        if arguments.verbose or not is_bad_input(error):
             raise
         print(f"glmha {arguments.command}: {one_line(error)}", file=sys.stderr)
         return 2
@@ -81,21 +82,3 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     return parser
-
-
-def _is_bad_input(error: Exception) -> bool:
-    """Errors that speak of what was given; anything else is ours and keeps its traceback."""
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
-
-    return isinstance(error, (ValueError, OSError, StrictDataclassError, SafetensorError))
-
-
-def one_line(error: Exception) -> str:
-    """An error's message on one line; a configuration's error keeps the reason alone."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if type(error).__name__.startswith("StrictDataclass") and len(lines) > 1:
-        return lines[-1].partition("Error: ")[2] or lines[-1]
-    return " ".join(lines) or type(error).__name__

@@ -30,7 +30,7 @@ SCRIPT = """_glmha() {{
 }}
 complete -o default -F _glmha glmha
 """
-TAKE_A_MODEL = ("bench", "card", "evaluate", "export", "info", "profile", "push")
+TAKE_A_MODEL = ("bench", "card", "compress", "evaluate", "export", "info", "profile", "push")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,8 +14,8 @@ TABLE_NAMES = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "eq8")
 FIGURE_NAMES = ("figure1", "figure5", "figure6", "figure7")
 PAGE = Path("docs/paper.md")
 
-EXAMPLES = """Without a name every table is made, into docs/paper.md. Tables need no data; figures
-need models and a test set (see glmha evaluate).
+EXAMPLES = """Without a name every table is made, into docs/paper.md where that is. Tables need
+no data; figures need models and a test set (see glmha evaluate).
 
 examples:
   glmha paper
@@ -83,7 +83,7 @@ def _tables(names: list[str], arguments: argparse.Namespace) -> None:
     else:
         given = "".join(f" {path}" for path in arguments.results)
         text = paper_page(f"glmha paper{' --results' + given if given else ''}", results)
-        output = arguments.output or PAGE
+        output = arguments.output or (PAGE if PAGE.exists() else None)
     if output is None:
         print(text, end="")
         return

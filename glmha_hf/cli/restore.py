@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", help="folder, file, or - (stdout)")
     parser.add_argument("-r", "--recursive", action="store_true", help="folders inside folders")
     parser.add_argument("--suffix", help="added to names (default: _restored without -o)")
-    parser.add_argument("--overwrite", action="store_true", help="restore what is done again")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="restore what is done again, replace SHEET"
+    )
     parser.add_argument("--local", type=int, metavar="SIZE", help="attention on SIZE×SIZE windows")
     parser.add_argument(
         "--compare", metavar="SHEET", type=Path, help="before and after, as a sheet"
@@ -51,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..hub.pull import model_folder
 
     model_folder(arguments.model)
+    if arguments.compare:
+        _check_sheet(arguments.compare, overwrite=arguments.overwrite)
     if STREAM in (*arguments.inputs, arguments.output):
         return _restore_stream(arguments)
     jobs, status = run_files(
@@ -132,13 +136,20 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_sheet(path: Path, *, overwrite: bool) -> None:
+    """Before hours of work: the sheet's name is that of a picture, and of nobody else's."""
+    from ..evaluation.files import format_named
+
+    format_named(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; add --overwrite to replace it")
+
+
 def _write_sheet(jobs: Sequence[Job], path: Path) -> None:
-    from ..files import replaced_file
+    from ..evaluation.files import save_picture
     from ..inference.folder import comparison_sheet
 
-    sheet = comparison_sheet(jobs)
-    with replaced_file(path) as unfinished:
-        sheet.save(unfinished, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
+    save_picture(comparison_sheet(jobs), path)
 
 
 def _megapixels(job: Job) -> float:

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.output}: a sheet ends in .png or .jpg")
     from ..analysis.cube_views import cube_sheet, different_places, place_at
     from ..data.cube_formats import read_cube
-    from ..files import replaced_file
+    from ..evaluation.files import save_picture
 
     cubes = {name: read_cube(path) for name, path in map(_named, arguments.cubes)}
     if len(cubes) < len(arguments.cubes):
@@ -68,11 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         exposure=arguments.exposure,
         title=arguments.title,
     )
-    with replaced_file(arguments.output) as unfinished:
-        if arguments.output.suffix.lower() == ".png":
-            sheet.save(unfinished, format="PNG", optimize=True)
-        else:
-            sheet.save(unfinished, format="JPEG", quality=90)
+    save_picture(sheet, arguments.output)
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -17,11 +17,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 def save_picture(image: Image.Image, path: Path | str) -> None:
     with replaced_file(Path(path)) as unfinished:
-        image.save(unfinished, format_named(Path(path)))
+        image.save(unfinished, format_named(Path(path)), quality=90)
 
 
 def format_named(path: Path) -> str:
     """The format that a picture's name asks for."""
+    Image.init()
     name = Image.registered_extensions().get(path.suffix.lower())
     if name not in Image.SAVE:
         raise ValueError(f"{path} names no picture format; use .png")

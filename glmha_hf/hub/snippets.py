@@ -15,8 +15,8 @@ restored.save("restored.png")""",
 }
 COMMANDS = {
     "picture": "glmha restore picture.png --model {name}",
-    "rgb": "glmha reconstruct picture.png --model {name}",
-    "snapshot": "glmha reconstruct snapshot.npy --mask mask.npy --model {name}",
+    "rgb": "glmha reconstruct picture.png --model {name} -o cubes",
+    "snapshot": "glmha reconstruct snapshot.npy --mask mask.npy --model {name} -o cubes",
 }
 INPUTS = {
     "picture": '"picture.png"',

@@ -22,7 +22,6 @@ FILE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, MemoryError, RuntimeE
 @dataclass
 class Tally:
     restored: int = 0
-    skipped: int = 0
     failed: list[str] = field(default_factory=list)
 
 
@@ -58,13 +57,16 @@ class FolderRun:
         for job in jobs:
             try:
                 facts = read_facts(job.source, max_pixels=self.max_pixels)
+                if facts.frames > 1:
+                    with without_pillow_limit():
+                        self._restore_animation(job, facts)
+                    continue
                 with without_pillow_limit():
-                    if facts.frames == 1:
-                        yield Opened(job, facts, as_array(job.source))
-                        continue
-                    self._restore_animation(job, facts)
+                    opened = Opened(job, facts, as_array(job.source))
             except FILE_ERRORS as error:
                 self._fail(job, error)
+                continue
+            yield opened
 
     def _restore_animation(self, job: Job, facts: PictureFacts) -> None:
         format = format_of(job.target, job.source, facts)

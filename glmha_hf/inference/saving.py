@@ -3,6 +3,7 @@
 import contextlib
 import math
 import struct
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,14 +76,29 @@ def check_size(path: Path, pixels: int, max_pixels: int | None) -> None:
         )
 
 
-@contextlib.contextmanager
-def without_pillow_limit() -> Iterator[None]:
-    """Pillow warns and fails at sizes of its own; the limit here is the caller's."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+class PillowLimit:
+    """Pillow warns and fails at sizes of its own: while threads read, the limit is theirs."""
+
+    def __init__(self) -> None:
+        self._lock, self._readers = threading.Lock(), 0
+        self._usual = Image.MAX_IMAGE_PIXELS
+
+    @contextlib.contextmanager
+    def lifted(self) -> Iterator[None]:
+        with self._lock:
+            if not self._readers:
+                self._usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if not self._readers:
+                    Image.MAX_IMAGE_PIXELS = self._usual
+
+
+without_pillow_limit = PillowLimit().lifted
 
 
 def read_metadata(image: Image.Image) -> dict[str, Any]:

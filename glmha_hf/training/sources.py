@@ -88,6 +88,7 @@ class BenchmarkNoise:
     """Gaussian noise as the denoising benchmarks draw it: the same for every picture."""
 
     sigma: float
+    margin = 0
 
     def __call__(self, clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return benchmark_noise(np.rint(clean * 255).astype(np.uint8), sigma=self.sigma)

@@ -239,6 +239,21 @@ def test_the_sheet_shows_before_and_after(run, tmp_path):
         assert sheet.height > 2 * 24
 
 
+def test_a_sheet_takes_nobodys_place_unasked(run, tmp_path):
+    write(tmp_path / "a.png")
+    write(tmp_path / "mine.png", seed=1)
+    mine = (tmp_path / "mine.png").read_bytes()
+    status, err = run("a.png", "-o", "out.png", "--compare", "mine.png")
+    assert (status, "mine.png exists; add --overwrite" in err) == (2, True)
+    assert (tmp_path / "mine.png").read_bytes() == mine
+    assert "names no picture format" in run("a.png", "-o", "out.png", "--compare", "sheet.doc")[1]
+    assert not (tmp_path / "out.png").exists()
+    assert run("a.png", "-o", "out.png", "--compare", "mine.png", "--overwrite")[0] == 0
+    assert run("a.png", "-o", "out.png", "--compare", "sheet.webp")[0] == 0
+    with Image.open(tmp_path / "sheet.webp") as sheet:
+        assert sheet.format == "WEBP"
+
+
 def test_a_full_disk_ends_the_run_and_leaves_no_half_file(run, tmp_path, monkeypatch):
     write(tmp_path / "in/a.png")
     write(tmp_path / "in/b.png")

@@ -1,12 +1,14 @@
 """The Python snippets of cards, run as they are printed."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from glmha_hf.cli import build_parser
 from glmha_hf.convert.conversion import processor_for
 from glmha_hf.hub.card import model_card
 from glmha_hf.hub.snippets import snippets
@@ -44,7 +46,14 @@ def write_snapshot(bands: int) -> None:
     np.save("snapshot.npy", rng.random((SIDE, SIDE + 2 * (bands - 1))))
 
 
+def shell_lines(text: str) -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("glmha ")]
+
+
 def check(text: str, kind: str, *, bands: int) -> None:
+    for line in shell_lines(text):
+        build_parser().parse_args(shlex.split(line)[1:])
     found = python_snippets(text)
     assert len(found) == 2
     for code in found:

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from glmha_hf.inference.png import write_png16
-from glmha_hf.inference.saving import format_of, read_facts, save_picture
+from glmha_hf.inference.saving import format_of, read_facts, save_picture, without_pillow_limit
 from glmha_hf.models.image_processing_picture import as_array
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
@@ -132,3 +132,14 @@ def test_depth_is_never_lost_in_silence(tmp_path):
             as_array(tmp_path / name)
     (tmp_path / "b.ppm").write_bytes(b"P6 30 20 255\n" + pixels.astype(np.uint8).tobytes())
     np.testing.assert_array_equal(as_array(tmp_path / "b.ppm"), pixels.astype(np.uint8))
+
+
+def test_pillows_limit_comes_back_when_the_last_reader_is_done(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 123)
+    first, second = without_pillow_limit(), without_pillow_limit()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert Image.MAX_IMAGE_PIXELS is None
+    second.__exit__(None, None, None)
+    assert Image.MAX_IMAGE_PIXELS == 123

@@ -256,6 +256,7 @@ def test_benchmark_noise_is_the_protocols() -> None:
     first = degradation(clean, np.random.default_rng(1))
     expected = np.random.RandomState(0).normal(0, 25 / 255, clean.shape)
     np.testing.assert_allclose(first - 128 / 255, expected, atol=1e-6)
+    assert degradation.margin == 0
 
 
 def test_a_sheet_shows_cubes_and_gray_pictures(tmp_path: Path) -> None:
