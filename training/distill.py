@@ -13,6 +13,8 @@ import sys
 
 from train import main as train
 
+from glmha_hf.training.recipe import load_recipe
+
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -22,6 +24,14 @@ def main(arguments: list[str]) -> int:
         f"distillation.{each}" if each.startswith(("teacher=", "weight=")) else each
         for each in arguments
     ]
+    try:
+        taught = load_recipe(named[0], named[1:]).distillation
+    except (ValueError, OSError) as error:
+        print(f"distill: {error}", file=sys.stderr)
+        return 2
+    if taught is None:
+        print("distill: there is nobody to learn from: give teacher=MODEL", file=sys.stderr)
+        return 2
     return train(named)
 
 

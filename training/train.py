@@ -94,7 +94,7 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
             raise ValueError("run.precision=fp16 needs a GPU; a CPU takes bf16")
         keep_pages()
     dataset = open_training(recipe, check=accelerator.is_main_process)
-    validation = Validation.of(recipe)
+    validation = Validation.of(recipe, check=accelerator.is_main_process)
     learning_rate = LearningRate(recipe.learning_rate, iterations=recipe.iterations)
 
     model = build_model(recipe)
@@ -113,6 +113,9 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
     if accelerator.is_main_process:
         write_recipe(recipe)
     accelerator.init_trackers(recipe.name)
+    started = {tracker.name for tracker in accelerator.trackers}
+    if accelerator.is_main_process and (missing := set(settings.trackers) - started):
+        raise ValueError(f"run.trackers: {', '.join(sorted(missing))} is not installed")
     return Run(
         recipe=recipe,
         accelerator=accelerator,
@@ -170,7 +173,8 @@ def train(run: Run, stop: StopRequest) -> None:
         progress.iteration = batch.iteration + 1
         progress.seconds += clock.lap()
         run.records.update(loss=mean_loss, batch=batch.size, learning_rate=rate, gradient_norm=norm)
-        if leaving or overdue or progress.iteration % recipe.run.save_every == 0:
+        scored = run.validation and run.validation.is_due(progress, iterations=recipe.iterations)
+        if leaving or overdue or scored or progress.iteration % recipe.run.save_every == 0:
             checkpoints.save(progress.iteration)
         if leaving or not validate(run, stop):
             break

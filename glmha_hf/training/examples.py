@@ -15,6 +15,7 @@ from .recipe import DataRecipe, ValidationRecipe
 from .typed import RecipeError
 
 Where = DataRecipe | ValidationRecipe
+USUAL_SPLITS = ("train", "val", "valid", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,15 @@ class DatasetKind:
 
 
 def folder_of(recipe: Where) -> Path:
-    """`root/split` where there is such a folder, else `root`."""
-    folder = root_of(recipe) / recipe.split
-    return folder if recipe.split and folder.is_dir() else root_of(recipe)
+    """`root/split` where there is such a folder, else `root`, unless that has other splits."""
+    root = root_of(recipe)
+    folder = root / recipe.split
+    if not recipe.split or folder.is_dir():
+        return folder
+    others = [f"{name}/" for name in USUAL_SPLITS if (root / name).is_dir()]
+    if others:
+        raise RecipeError(f"there is no {folder}, but {' and '.join(others)}: name one as split")
+    return root
 
 
 def root_of(recipe: Where) -> Path:

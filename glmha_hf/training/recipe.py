@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
-from .typed import RecipeError, build, require_range
+from .typed import RecipeError, build, hint_of, require_range
 
 UNLABELLED = "unlabelled"
 """The kind of data that has inputs only."""
@@ -252,13 +252,17 @@ class Recipe:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 3e-4 is a number, as it is in YAML 1.2 and in Python, and a date is text."""
+    """YAML in which 3e-4 is a number, as in YAML 1.2 and in Python; a date and `no` are text."""
 
 
+_TEXT = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
 _Loader.yaml_implicit_resolvers = {
-    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+    first: [each for each in resolvers if each[0] not in _TEXT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
@@ -300,6 +304,8 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         value = yaml.load(text, _Loader)
     except yaml.YAMLError:
         raise RecipeError(f"{override!r}: the value is not YAML") from None
+    if isinstance(value, (int, float)) and hint_of(Recipe, [*parents, last]) is str:
+        value = text  # a name such as 2024_01 or 007
     if isinstance(here, list):
         here[_index(here, last, key)] = value
     else:

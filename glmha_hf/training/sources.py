@@ -31,6 +31,7 @@ from .typed import RecipeError, require_known
 from .unlabelled import train_on_inputs, validate_on_inputs
 
 BENCHMARK_NOISE = "benchmark_noise"
+SPLIT_BY_FOLDER, SPLIT_BY_NAME = ("clean", "pairs", UNLABELLED), ("benchmark", "hub", "ntire2022")
 
 
 def open_training(recipe: Recipe, *, check: bool) -> Any:
@@ -45,15 +46,31 @@ def open_training(recipe: Recipe, *, check: bool) -> Any:
 def open_validation(recipe: ValidationRecipe, data: DataRecipe) -> Examples:
     """The validation set; without a root of its own it is another split of the training data."""
     if not recipe.root:
-        if recipe.kind == data.kind and (recipe.split, recipe.set) == (data.split, data.set):
-            raise RecipeError("validation would use the training pictures: set validation.root")
         recipe = dataclasses.replace(recipe, root=data.root)
         if recipe.kind in ("clean", "pairs") and not (Path(recipe.root) / recipe.split).is_dir():
             raise RecipeError(
                 f"no folder {Path(recipe.root) / recipe.split} to validate with: set "
                 "validation.root, or validation=null to do without"
             )
+    if data.root and _are_the_same(recipe, data):
+        raise RecipeError(
+            f"validation would use the training pictures of {data.root}: set validation.root, or "
+            "another validation.split"
+        )
     return _kind(recipe.kind).validation(recipe, data)
+
+
+def _are_the_same(recipe: ValidationRecipe, data: DataRecipe) -> bool:
+    """Whether training and validation would read the same pictures."""
+    if (recipe.kind, recipe.set) != (data.kind, data.set):
+        return False
+    if recipe.kind in SPLIT_BY_FOLDER:
+        return folder_of(recipe).resolve() == folder_of(data).resolve()
+    if recipe.kind not in SPLIT_BY_NAME:
+        return False
+    roots = [root_of(each).resolve() for each in (recipe, data)]
+    is_one_split = (roots[0] / "dataset_info.json").exists()
+    return roots[0] == roots[1] and (is_one_split or recipe.split == data.split)
 
 
 def _kind(name: str) -> DatasetKind:

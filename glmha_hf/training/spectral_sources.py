@@ -19,7 +19,7 @@ from ..data.spectral_patches import (
 )
 from ..data.spectral_sets import CassiScenes, NtirePairs, read_ntire_cube
 from ..models.image_processing_picture import PictureProcessor
-from .examples import Example, Where, centre, chosen, folder_of, root_of
+from .examples import Example, Examples, Where, centre, chosen, folder_of, root_of
 from .recipe import DataRecipe, ValidationRecipe
 from .typed import RecipeError
 
@@ -53,9 +53,23 @@ def _look_through(
     patches.check(patch_size=largest_patch)
 
 
-def validate_on_ntire(recipe: ValidationRecipe, _: DataRecipe) -> NtireExamples:
+def validate_on_ntire(recipe: ValidationRecipe, data: DataRecipe) -> NtireExamples:
     _refuse_degradation(recipe)
-    return NtireExamples(_ntire_pairs(recipe), recipe)
+    examples = NtireExamples(_ntire_pairs(recipe), recipe)
+    if data.check:
+        _read_all(examples)
+    return examples
+
+
+def _read_all(examples: Examples) -> None:
+    """A cube that cannot be read is told now, and not by the first validation."""
+    problems = []
+    for place in range(len(examples)):
+        try:
+            examples[place]
+        except (ValueError, OSError) as error:
+            problems.append(str(error))
+    report(problems)
 
 
 def _ntire_pairs(recipe: Where) -> NtirePairs:
@@ -132,7 +146,10 @@ def validate_on_cassi(recipe: ValidationRecipe, data: DataRecipe) -> CassiExampl
             f"validation would use the training scenes of {scenes.files[0].parent}: set "
             "validation.root=FOLDER, or put the test scenes in test/"
         )
-    return CassiExamples(scenes, recipe, mask_form=data.mask_form or "shifted")
+    examples = CassiExamples(scenes, recipe, mask_form=data.mask_form or "shifted")
+    if data.check:
+        _read_all(examples)
+    return examples
 
 
 def _training_folder(recipe: DataRecipe) -> Path:

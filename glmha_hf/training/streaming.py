@@ -42,8 +42,8 @@ class StreamedBatches:
 
     Every process has a stream of its own: so many shards, or every so-manieth row where the
     shards do not go round. Which rows meet in a batch therefore depends on the number of processes
-    and on nothing else. To resume, rows are read and thrown away, never decoded, for one epoch
-    to learn its length and then up to the place in the epoch it was.
+    and on nothing else. To resume, rows are read and thrown away, never decoded: by one process for
+    one epoch to learn its length and then up to the place in the epoch it was, by several all.
     """
 
     def __init__(
@@ -59,6 +59,8 @@ class StreamedBatches:
         whole = plan_of(recipe, accelerator, length=1, start=0)
         self.taken = sum(_size(share) for step, share in whole.updates() if step < start)
         self.threads = max(1, recipe.data.workers)
+        # Shards are dealt out anew for every epoch, and need not be equally long.
+        self.are_epochs_alike = accelerator.num_processes == 1
         self.device = accelerator.device
 
     def __iter__(self) -> Iterator[Batch]:
@@ -88,7 +90,7 @@ class StreamedBatches:
         """Row after row, epoch after epoch, without end, from the one after `skip` on."""
         epoch, length = 0, None
         while True:
-            if length is not None and skip >= length:  # known by now: no need to read these
+            if self.are_epochs_alike and length is not None:  # no need to read so many
                 epoch += skip // length
                 skip %= length
             self.dataset.set_epoch(epoch)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -79,6 +80,17 @@ def convert(value: Any, hint: Any, *, where: str) -> Any:
     return _convert_plain(value, hint, where=where)
 
 
+def hint_of(kind: Any, keys: Sequence[str]) -> Any:
+    """The annotation of a field of a field of a dataclass, without None; None past dataclasses."""
+    for key in keys:
+        if not dataclasses.is_dataclass(kind):
+            return None
+        kind = get_type_hints(kind).get(key)
+        if get_origin(kind) in (Union, types.UnionType):
+            kind = next(each for each in get_args(kind) if each is not type(None))
+    return kind
+
+
 def _convert_optional(value: Any, arguments: tuple[Any, ...], *, where: str) -> Any:
     if value is None and type(None) in arguments:
         return None
@@ -89,10 +101,12 @@ def _convert_optional(value: Any, arguments: tuple[Any, ...], *, where: str) -> 
 def _convert_plain(value: Any, hint: type, *, where: str) -> Any:
     if hint is float and type(value) is int:
         return float(value)
+    if hint is float and type(value) is float and not math.isfinite(value):
+        raise RecipeError(f"{where} must be a finite number, not {value}")
     if hint is int and type(value) is float and value.is_integer():
         return int(value)
     if hint is str and type(value) in (int, float):
-        return str(value)
+        raise RecipeError(f"{where} is text, which YAML reads as the number {value}: quote it")
     if type(value) is not hint:
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
         raise RecipeError(f"{where} must be {names.get(hint, hint)}, not {value!r}")

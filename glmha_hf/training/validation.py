@@ -39,10 +39,13 @@ class Validation:
         require_known(self.key, self.protocol.keys, what="score", where=self.protocol.name)
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Validation | None:
+    def of(cls, recipe: Recipe, *, check: bool = True) -> Validation | None:
+        """With `check`, and where the recipe wants it, all examples are looked at now."""
         if recipe.validation is None:
             return None
-        data = dataclasses.replace(recipe.data, mask_form=recipe.mask_form)
+        data = dataclasses.replace(
+            recipe.data, mask_form=recipe.mask_form, check=recipe.data.check and check
+        )
         return cls(open_validation(recipe.validation, data), recipe.validation)
 
     def check(self, config: ChannelAttentionConfig) -> None:

@@ -135,3 +135,8 @@ def test_a_teacher_of_another_kind_is_refused(tiny_recipe: Path, teacher: Path) 
         RecipeError, match="teacher maps 3 channels to 3, the student 1 channels to 1"
     ):
         build_objective(recipe, student, torch.device("cpu"))
+
+
+def test_without_a_teacher_nothing_is_learnt(tiny_recipe: Path, distill, capsys) -> None:
+    assert distill(tiny_recipe) == 2
+    assert "give teacher=MODEL" in capsys.readouterr().err

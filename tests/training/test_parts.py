@@ -15,6 +15,7 @@ from torch import nn
 from glmha_hf import RestormerConfig, RestormerForImageRestoration
 from glmha_hf.data.patches import PatchRequest
 from glmha_hf.training.ema import MovingAverage
+from glmha_hf.training.examples import folder_of
 from glmha_hf.training.folder import portable
 from glmha_hf.training.losses import LOSS_TERMS, Loss
 from glmha_hf.training.recipe import (
@@ -248,6 +249,26 @@ def test_validation_is_the_same_every_time_and_never_on_training_pictures(
         open_validation(dataclasses.replace(validation, split="val"), data)
     with pytest.raises(RecipeError, match=r"give a validation\.degradation"):
         open_validation(dataclasses.replace(validation, degradation=None), data)
+    itself = dataclasses.replace(validation, root=str(photographs / "train"))
+    with pytest.raises(RecipeError, match="training pictures"):
+        open_validation(itself, data)
+
+
+def test_a_misspelt_split_is_not_the_whole_folder(photographs: Path) -> None:
+    data = DataRecipe(kind="clean", root=str(photographs), split="trian")
+    with pytest.raises(RecipeError, match=r"there is no .*trian, but train/ and test/: name one"):
+        folder_of(data)
+    whole = DataRecipe(kind="clean", root=str(photographs / "train"), split="trian")
+    assert folder_of(whole) == photographs / "train"
+
+
+def test_a_saved_dataset_without_splits_is_not_validated_on(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"input": [1], "target": [2]}).save_to_disk(tmp_path)
+    data = DataRecipe(kind="hub", root=str(tmp_path))
+    validation = ValidationRecipe(protocol="deraining", kind="hub", split="test", every=1)
+    with pytest.raises(RecipeError, match="training pictures"):
+        open_validation(validation, data)
 
 
 def test_benchmark_noise_is_the_protocols() -> None:

@@ -133,6 +133,28 @@ def test_a_date_is_a_name_like_any_other(write) -> None:
     assert load_recipe(write(), ["output=2024-01-01"]).folder == Path("2024-01-01")
 
 
+@pytest.mark.parametrize("name", ["2024_01", "007", "1.10", "12:30", "1e5", "true"])
+def test_text_stays_as_it_is_written(write, name: str) -> None:
+    recipe = load_recipe(write(), [f"output={name}", f"data.root={name}"])
+    assert (recipe.output, recipe.data.root) == (name, name)
+
+
+def test_a_number_for_text_in_a_file_is_refused(write) -> None:
+    with pytest.raises(RecipeError, match="output is text, which YAML reads as the number 7: quo"):
+        load_recipe(write(output=7))
+
+
+def test_no_is_text(write) -> None:
+    assert load_recipe(write(), ["run.precision=no"]).run.precision == "no"
+
+
+@pytest.mark.parametrize("key", ["length_scale", "learning_rate.peak", "data.mixup_beta"])
+@pytest.mark.parametrize("value", [".inf", ".nan"])
+def test_numbers_are_finite(write, key: str, value: str) -> None:
+    with pytest.raises(RecipeError, match=f"{key} must be a finite number"):
+        load_recipe(write(), [f"{key}={value}"])
+
+
 @pytest.mark.parametrize(
     "settings",
     [

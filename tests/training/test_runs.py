@@ -174,7 +174,10 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_batch(
     kept = load_file(tmp_path / "broken-step-00000004-process-0.safetensors")
     torch.testing.assert_close(kept["0.labels"], patches[-1])
     assert "the batch is in" in capsys.readouterr().err
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000003"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-00000003",
+        "step-00000004",
+    ]
 
 
 def test_pieces_of_a_batch_give_the_losses_of_the_whole(

@@ -298,3 +298,15 @@ def test_a_published_recipe_names_no_mask_of_this_machine(cassi_recipe: Path) ->
 def test_the_model_decides_how_it_takes_the_mask(path: str, form: str) -> None:
     assert load_recipe(ROOT / "configs" / path).mask_form == form
     assert load_recipe(ROOT / "configs" / path, ["data.mask_form=plain"]).mask_form == "plain"
+
+
+@pytest.mark.parametrize("damaged", ["Train_Spec/ARAD_1K_0005.mat", "Train_RGB/ARAD_1K_0005.jpg"])
+def test_cubes_to_validate_with_are_looked_through(
+    ntire_recipe: Path, tmp_path: Path, damaged: str
+) -> None:
+    save_ntire(tmp_path)
+    (tmp_path / damaged).write_bytes((tmp_path / damaged).read_bytes()[:-900])
+    recipe = load_recipe(ntire_recipe, [f"data.root={tmp_path}"])
+    with pytest.raises(DatasetError, match=Path(damaged).name):
+        Validation.of(recipe)
+    assert len(Validation.of(recipe, check=False).examples) == 2

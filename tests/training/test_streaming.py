@@ -145,3 +145,24 @@ def test_what_does_not_go_with_streaming_is_refused(
 ) -> None:
     with pytest.raises(RecipeError, match="streaming is for data of kind hub"):
         load_recipe(tiny_recipe, [*options, override])
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("start", [3, 9, 15])
+def test_unequal_shards_are_resumed_where_they_were(
+    tiny_recipe: Path, options: list[str], tmp_path: Path, rank: int, start: int
+) -> None:
+    image = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(image, "png")
+    features = datasets.Features({role: datasets.Image() for role in ("input", "target")})
+    for number, rows in enumerate((3, 9, 5, 7)):
+        row = {role: {"bytes": image.getvalue(), "path": None} for role in ("input", "target")}
+        shard = datasets.Dataset.from_list([row] * rows, features=features)
+        shard.to_parquet(tmp_path / f"train-{number:05d}-of-00004.parquet")
+    here = [*options, f"data.root={tmp_path}"]
+    streamed = batches(tiny_recipe, here, rank=rank, processes=2)
+    whole = [row.epoch for row in islice(streamed.rows(), 60)]
+    again = batches(tiny_recipe, here, rank=rank, processes=2)
+    assert [row.epoch for row in islice(again.rows(skip=2 * start), 60 - 2 * start)] == whole[
+        2 * start :
+    ]
