@@ -51,7 +51,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     Each writer has a name of its own: of two that write one path, the last one's is there, whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".unfinished-{secrets.token_hex(8)}")
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
         yield unfinished
         unfinished.replace(path)

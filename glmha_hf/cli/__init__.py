@@ -1,10 +1,12 @@
 """The `glmha` command. A command's module imports torch only when the command runs."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 
+from .. import __version__
 from ..cpu import keep_pages
 from ..errors import is_bad_input, one_line
 from . import (
@@ -35,6 +37,9 @@ COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command: 0 when all went well, 2 with one line on bad input."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know × or →
+            stream.reconfigure(errors="replace")
     parser = build_parser()
     arguments = parser.parse_args(argv)
     arguments.words = sys.argv[1:] if argv is None else list(argv)
@@ -67,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="glmha",
         description="Image restoration and hyperspectral reconstruction with channel attention.",
     )
+    parser.add_argument("--version", action="version", version=f"glmha-hf {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[-1]

@@ -23,26 +23,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", metavar="FILE", type=Path, help="a degraded picture to show")
     parser.add_argument("--credit", default="", help="whose picture it is, and its licence")
     parser.add_argument("--licence", metavar="ID", help="of the weights, by its SPDX id")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a README.md that was written by hand"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     import shutil
 
-    from ..hub.card import write_card
+    from ..hub.card import CARD, write_card
     from ..hub.facts import DATA, record_evaluation
     from ..hub.pull import model_folder
     from ..hub.showcase import write_before_after
+    from ..hub.snippets import MADE_BY
 
     folder = arguments.folder
     if not folder.exists():
         folder = model_folder(folder)
     model_folder(folder)
+    card = folder / CARD
+    by_hand = card.is_file() and MADE_BY not in card.read_text(encoding="utf-8")
+    if by_hand and not arguments.overwrite:
+        raise FileExistsError(f"{card} was not made by this command; add --overwrite to replace it")
     for file in (arguments.results, arguments.data, arguments.picture):
         if file is not None and not file.is_file():
             raise FileNotFoundError(f"there is no file {file}")
     if arguments.results:
         record_evaluation(folder, arguments.results)
-    if arguments.data:
+    if arguments.data and arguments.data.resolve() != (folder / DATA).resolve():
         shutil.copyfile(arguments.data, folder / DATA)
     if arguments.picture:
         write_before_after(folder, arguments.picture, credit=arguments.credit)

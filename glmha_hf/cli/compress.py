@@ -91,8 +91,12 @@ def run(arguments: argparse.Namespace) -> None:
     from ..compression.compress import compress, open_teacher
     from ..hub.facts import portable_command
     from ..hub.pull import model_folder
+    from ..metrics import get_protocol
 
     disable_progress_bar()
+    if arguments.protocol is not None:
+        get_protocol(arguments.protocol)
+    _check_apart(arguments.images, arguments.test)
     folder = model_folder(arguments.source)
     teacher, processor = open_teacher(folder, None, device=arguments.device)
     test = _open_test(arguments, teacher, processor)
@@ -132,6 +136,18 @@ def _reduction(given: list[float] | None) -> float | tuple[float, ...] | None:
     if given is None:
         return None
     return given[0] if len(given) == 1 else tuple(given)
+
+
+def _check_apart(images: Path, test: str | None) -> None:
+    """What is compared on is not compressed on."""
+    if test is None or not Path(test).exists():
+        return
+    places = Path(test).resolve(), images.resolve()
+    if places[0].is_relative_to(places[1]) or places[1].is_relative_to(places[0]):
+        raise ValueError(
+            f"{images} and {test} share their pictures, and those that are compressed on say "
+            "nothing about others: name folders apart"
+        )
 
 
 def _open_test(arguments: argparse.Namespace, teacher: Any, processor: Any) -> "Source | None":

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import socket
 
 EXAMPLES = """The page offers the models whose weights ship with the package; nothing is fetched.
 Needs the extras: pip install 'glmha-hf[demo,spectral]'.
@@ -28,9 +29,23 @@ def run(arguments: argparse.Namespace) -> None:
         )
     if not 0 < arguments.port < 65536:
         raise ValueError(f"--port is a number from 1 to 65535, not {arguments.port}")
+    _check_free(arguments.host, arguments.port)
     from ..demo.app import launch
 
     launch(host=arguments.host, port=arguments.port, inbrowser=arguments.open)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Before gradio is loaded, and in our own words."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ValueError(
+                f"{host}:{port} cannot be listened on ({error.strerror or error}): give another "
+                "--port or --host"
+            ) from None
 
 
 def _has(name: str) -> bool:

@@ -22,7 +22,7 @@ examples:
   glmha paper 1 7 eq8
   glmha paper --results evaluation/results.json
   glmha paper figure1 --model restormer-derain --data Datasets/test/Rain100L --limit 10
-  glmha paper figure5 --model mst-plus-plus --data ARAD_1K --picture 3 --box 100 120 64 64
+  glmha paper figure5 --model mst-plus-plus-rgb2hsi --data ARAD_1K --picture 3 --box 100 120 64 64
   glmha paper figure7 --model one two --data Datasets/test/GoPro --box 200 300 96 128"""
 
 
@@ -83,7 +83,8 @@ def _tables(names: list[str], arguments: argparse.Namespace) -> None:
     else:
         given = "".join(f" {path}" for path in arguments.results)
         text = paper_page(f"glmha paper{' --results' + given if given else ''}", results)
-        output = arguments.output or (PAGE if PAGE.exists() else None)
+        is_there = PAGE.is_file() and "```bash\nglmha paper" in PAGE.read_text(encoding="utf-8")
+        output = arguments.output or (PAGE if is_there else None)
     if output is None:
         print(text, end="")
         return

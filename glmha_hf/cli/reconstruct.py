@@ -20,8 +20,8 @@ Each cube gets NAME.srgb.png, its colours, and NAME.spectra.png. Wavelengths are
 bad files are named and the exit status is then 1. `gap-tv` inverts snapshots without a model.
 
 examples:
-  glmha reconstruct photos -r --model mst-plus-plus -o cubes
-  glmha reconstruct scan.tif --model mst-plus-plus -o scan.hdr --tile 512
+  glmha reconstruct photos -r --model glmha-mst-plus-plus-rgb2hsi -o cubes
+  glmha reconstruct scan.tif --model my-model -o scan.hdr --tile 512
   glmha reconstruct scene1.mat --mask mask.mat --model mst-cassi -o cubes --format mat
   glmha reconstruct scene1.mat --mask mask.mat --model gap-tv -o cubes --exposure auto"""
 

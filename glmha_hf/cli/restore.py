@@ -1,6 +1,7 @@
 """Restore pictures: files, folders, patterns, animations, or standard input."""
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -114,19 +115,20 @@ def _restore_stream(arguments: argparse.Namespace) -> int:
         raise ValueError("- takes one picture and one process")
     if arguments.compare:
         raise ValueError("--compare needs pictures in files")
-    name = arguments.inputs[0]
+    name, output = arguments.inputs[0], arguments.output
+    to_stdout = output in (None, STREAM)
+    if not to_stdout:
+        if Path(output).is_dir() or output.endswith(("/", os.sep)):
+            raise IsADirectoryError(f"{output} is a folder: give the file's name")
+        if Path(output).exists() and not arguments.overwrite:
+            raise FileExistsError(f"{output} exists; add --overwrite to replace it")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(name)
         if name == STREAM:
             source = Path(folder, "standard input")
             source.write_bytes(sys.stdin.buffer.read())
-        to_stdout = arguments.output in (None, STREAM)
         # The name's ending tells the format; standard output keeps the input's.
-        target = Path(folder, f"restored{source.suffix}") if to_stdout else Path(arguments.output)
-        if not to_stdout and target.is_dir():
-            raise IsADirectoryError(f"{target} is a folder: give the file's name")
-        if not to_stdout and target.exists() and not arguments.overwrite:
-            raise FileExistsError(f"{target} exists; add --overwrite to replace it")
+        target = Path(folder, f"restored{source.suffix}") if to_stdout else Path(output)
         tally = _restore_jobs([Job(source, target)], arguments)
         if tally.failed:
             return 1

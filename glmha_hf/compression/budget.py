@@ -66,10 +66,6 @@ def plan_budget(
 
     A level of which nothing is cut stays CSA, because GLMHA would only add its calibration there.
     """
-    if not 0 < share < 1:
-        raise ValueError(
-            f"a budget is a share of the model's {measure} within 0 and 1, not {share}"
-        )
     prices = Prices.of(config, measure)
     fronts = [
         _level_front(level, [curve for curve in curves if curve.level == level], prices, grain)

@@ -55,6 +55,16 @@ class Settings:
         asked = (self.kv_reduction, self.macs, self.parameters)
         if sum(each is not None for each in asked) != 1:
             raise ValueError("say how much to cut by one of kv_reduction, macs and parameters")
+        reductions = self.kv_reduction
+        for each in reductions if isinstance(reductions, tuple) else (reductions,):
+            if each is not None and not 0 <= each < 1:
+                raise ValueError(f"kv_reduction must be at least 0 and below 1, not {each}")
+        for name in ("macs", "parameters"):
+            share = getattr(self, name)
+            if share is not None and not 0 < share < 1:
+                raise ValueError(
+                    f"a budget is a share of the model's {name} within 0 and 1, not {share}"
+                )
         for name, known in (("start", get_args(Start)), ("per", get_args(Grain))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {' or '.join(known)}, not {getattr(self, name)!r}")

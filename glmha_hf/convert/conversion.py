@@ -74,10 +74,13 @@ def export_checkpoint(
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; say overwrite to replace it")
-    adapter = next(one for one in ADAPTERS if isinstance(model, one.model_class))
-    names = {settings.name for settings in model.config.block_settings()}
-    if names != {"csa"}:
-        raise ValueError(f"the published {adapter.name} knows csa only; this model has {names}")
+    adapter = next((one for one in ADAPTERS if isinstance(model, one.model_class)), None)
+    if adapter is None:
+        raise ValueError(f"a model of the zoo becomes a published checkpoint, no {type(model)}")
+    names = sorted({settings.name for settings in model.config.block_settings()})
+    if names != ["csa"]:
+        has = " and ".join(names)
+        raise ValueError(f"the published {adapter.name} knows csa only; this model has {has}")
     tensors = to_published(model.state_dict(), adapter.correspondences(model.config))
     wrapped = {"params": tensors} if adapter is restormer.ADAPTER else {"state_dict": tensors}
     contents = io.BytesIO()
@@ -103,6 +106,8 @@ def read_checkpoint(path: Path) -> tuple[str | None, dict[str, Tensor]]:
                 f"{path} holds more than tensors and is not loaded, as that could run code: "
                 f"{reason}"
             ) from None
+        if isinstance(error, pickle.UnpicklingError):  # torch would advise to run what is in it
+            reason = "it is neither torch's nor safetensors'"
         raise ValueError(f"{path} is not a checkpoint: {reason}") from None
     wrapper, contents = _unwrap(contents)
     tensors = {

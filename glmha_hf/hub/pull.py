@@ -29,6 +29,8 @@ def model_folder(name: str | os.PathLike[str]) -> Path:
         snapshot = snapshot_download(
             repository, revision=revision or None, allow_patterns=list(PULLED)
         )
+    if not (Path(snapshot) / CONFIG).is_file():
+        raise FileNotFoundError(f"{place} is on the Hub, but holds no model: it has no {CONFIG}")
     return _checked(Path(snapshot))
 
 

@@ -128,13 +128,15 @@ def target(picture: Found, output: str | None, suffix: str, inputs: Sequence[str
     if output is None:
         return picture.path.with_stem(picture.path.stem + suffix)
     names_a_file = (
-        len(inputs) == 1
-        and not Path(inputs[0]).is_dir()
-        and not Path(output).is_dir()
+        not Path(output).is_dir()
         and not output.endswith(("/", os.sep))
         and Path(output).suffix.lower() in PICTURE_SUFFIXES
     )
-    if names_a_file and not is_pattern(inputs[0]):
+    if names_a_file:
+        if len(inputs) > 1 or Path(inputs[0]).is_dir() or is_pattern(inputs[0]):
+            raise ValueError(
+                f"{output} is one file, but there may be several pictures: name a folder"
+            )
         return Path(output)
     return Path(output, picture.relative).with_stem(picture.path.stem + suffix)
 

@@ -12,7 +12,14 @@ from ..models.image_processing_picture import as_array
 from .files import Job
 from .frames import restore_animation
 from .restoration import Restorer, as_pil, batches
-from .saving import PictureFacts, format_of, read_facts, save_picture, without_pillow_limit
+from .saving import (
+    PictureFacts,
+    check_writable,
+    format_of,
+    read_facts,
+    save_picture,
+    without_pillow_limit,
+)
 from .tiling import Progress
 
 # What a file, and not the program, can be blamed for; torch speaks of memory in RuntimeError.
@@ -63,6 +70,9 @@ class FolderRun:
                     continue
                 with without_pillow_limit():
                     opened = Opened(job, facts, as_array(job.source))
+                check_writable(
+                    opened.pixels, job.target, format=format_of(job.target, job.source, facts)
+                )
             except FILE_ERRORS as error:
                 self._fail(job, error)
                 continue

@@ -139,6 +139,12 @@ def format_of(target: Path, source: Path, facts: PictureFacts) -> str:
     return name
 
 
+def check_writable(pixels: np.ndarray, target: Path, *, format: str) -> None:
+    """Before the work: what a format cannot hold is not what a picture has."""
+    if format == "JPEG" and (pixels.shape[-1] in (2, 4) or pixels.dtype != np.uint8):
+        raise ValueError(f"{target}: a JPEG has no alpha and 8 bits; use a .png or .tif name")
+
+
 def save_picture(
     picture: Image.Image | np.ndarray, target: Path, *, format: str, metadata: dict[str, Any]
 ) -> None:

@@ -1,6 +1,7 @@
 """info, card, push and completion."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import glmha_hf
 from glmha_hf.cli import COMMANDS, main
 from glmha_hf.hub.zoo import ZOO
 from tests.hub.conftest import hub, no_hub  # noqa: F401 - fixtures
@@ -161,3 +163,31 @@ def test_completion_knows_every_command(capsys) -> None:
     _, script, _ = run(capsys, "completion", "zsh")
     assert script.startswith("autoload -U +X bashcompinit")
     assert all(command.__name__.rpartition(".")[2] in script for command in COMMANDS)
+
+
+def test_a_card_written_by_hand_is_replaced_when_told_to_alone(capsys, folder: Path) -> None:
+    card = folder / "README.md"
+    assert card.read_text() == "# Small\n"
+    status, _, err = run(capsys, "card", folder)
+    assert (status, "was not made by this command; add --overwrite" in err) == (2, True)
+    assert card.read_text() == "# Small\n"
+    assert run(capsys, "card", folder, "--overwrite")[0] == 0
+    assert "made by glmha card" in card.read_text()
+    assert run(capsys, "card", folder)[0] == 0
+
+
+def test_the_version(capsys) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"glmha-hf {glmha_hf.__version__}\n"
+
+
+def test_what_a_terminal_cannot_show_is_no_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "glmha_hf", "restore", "--help"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "SIZE?SIZE" in done.stdout) == (0, True)

@@ -338,6 +338,8 @@ def test_two_processes_give_the_same_and_end_together(tmp_path, model):
         (["a.png", "--tile", "64", "--overlap", "-4"], "glmha restore: overlap must be from 0"),
         (["-", "--compare", "sheet.png"], "--compare needs pictures in files"),
         (["*.gif"], "nothing matches *.gif"),
+        (["a.png", "b.png", "-o", "one.png"], "one.png is one file, but there may be several"),
+        (["-", "-o", "folder/"], "folder/ is a folder: give the file's name"),
         (["a.png", "-", "-o", "out"], "- takes one picture"),
     ],
 )

@@ -14,6 +14,7 @@ from glmha_hf.compression.budget import (
     plan_budget,
     uniform_plan,
 )
+from glmha_hf.compression.compress import Settings
 from glmha_hf.compression.curves import BlockCurve
 from glmha_hf.models.configuration_attention import AttentionSettings
 from glmha_hf.registration import model_class_of
@@ -139,11 +140,11 @@ def test_what_cannot_be_had_is_refused_with_the_nearest() -> None:
     assert nearest - 0.001 <= share <= nearest
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0, 1.5, -1.0])
+@pytest.mark.parametrize("share", [0.0, 1.0, 1.5, -1.0, float("nan")])
 def test_a_share_is_within_zero_and_one(share) -> None:
-    config = SMALL_CONFIGS["restormer"](attention="csa")
-    with pytest.raises(ValueError, match="within 0 and 1"):
-        plan_budget(config, curves_of(config), share=share, measure="macs", grain="level")
+    for measure in ("macs", "parameters"):
+        with pytest.raises(ValueError, match=f"a share of the model's {measure} within 0 and 1"):
+            Settings(**{measure: share})
 
 
 def test_a_plan_is_written_in_as_few_numbers_as_say_it() -> None:

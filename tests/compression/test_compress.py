@@ -1,5 +1,7 @@
 """The whole way: exact where nothing is cut, resumed after a kill, refused where it must be."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -242,8 +244,11 @@ def test_without_a_truth_the_report_has_the_agreement_alone(zoo_folder, capsys) 
 
 
 def test_scores_of_a_named_test_set(zoo_folder, capsys) -> None:
-    words = f"{COMMAND} {FEW} --degrade gaussian_noise --test photos --limit 2".split()
-    assert main(words) == 0
+    shutil.copytree("photos", "others")
+    words = f"{COMMAND} {FEW} --degrade gaussian_noise --limit 2 --test".split()
+    assert main([*words, "photos"]) == 2
+    assert "photos and photos share their pictures" in capsys.readouterr().err
+    assert main([*words, "others"]) == 0
     record = CompressionRecord.read(zoo_folder / "smaller")
     assert (record.pictures, record.tested) == (7, 2)
 

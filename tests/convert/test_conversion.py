@@ -189,6 +189,7 @@ def legacy_format():
         (b"", "is not a checkpoint"),
         (b"not a pickle at all", "is not a checkpoint"),
         (b"<!DOCTYPE html>", "is not a checkpoint"),
+        (b"\x89PNG\r\n", "is not a checkpoint: it is neither torch's nor safetensors'$"),
         (legacy_format()[:400], "is not a checkpoint"),
     ],
 )

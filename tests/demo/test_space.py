@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import socket
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,16 @@ def test_a_bad_port_is_told(port, capsys, monkeypatch):
     monkeypatch.setattr(command, "_has", lambda name: True)
     assert main(["demo", "--port", port]) == 2
     assert "--port is a number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_taken_port_is_told(capsys, monkeypatch):
+    monkeypatch.setattr(command, "_has", lambda name: True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["demo", "--port", str(port)]) == 2
+    assert f"127.0.0.1:{port} cannot be listened on" in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_told(capsys, monkeypatch):

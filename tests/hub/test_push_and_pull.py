@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageToImage
 
@@ -379,3 +379,9 @@ def test_a_pushed_model_runs_where_the_package_is_not(hub: Hub, form: str, tmp_p
     np.testing.assert_allclose(
         outputs["pipeline"], processor.post_process(made, **given)[0], rtol=0, atol=1e-6
     )
+
+
+def test_a_repository_without_a_model_is_told(hub: Hub) -> None:
+    HfApi().create_repo(NAME)
+    with pytest.raises(FileNotFoundError, match=f"{NAME} is on the Hub, but holds no model"):
+        model_folder(NAME)

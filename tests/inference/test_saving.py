@@ -1,5 +1,6 @@
 import io
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -7,7 +8,13 @@ import tifffile
 from PIL import Image
 
 from glmha_hf.inference.png import write_png16
-from glmha_hf.inference.saving import format_of, read_facts, save_picture, without_pillow_limit
+from glmha_hf.inference.saving import (
+    check_writable,
+    format_of,
+    read_facts,
+    save_picture,
+    without_pillow_limit,
+)
 from glmha_hf.models.image_processing_picture import as_array
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
@@ -143,3 +150,17 @@ def test_pillows_limit_comes_back_when_the_last_reader_is_done(monkeypatch):
     assert Image.MAX_IMAGE_PIXELS is None
     second.__exit__(None, None, None)
     assert Image.MAX_IMAGE_PIXELS == 123
+
+
+@pytest.mark.parametrize(
+    ("pixels", "fits"),
+    [
+        (np.zeros((2, 2, 3), np.uint8), True),
+        (np.zeros((2, 2, 4), np.uint8), False),
+        (np.zeros((2, 2, 1), np.uint16), False),
+    ],
+)
+def test_what_a_jpeg_cannot_hold_is_told_before_the_work(tmp_path, pixels, fits):
+    with nullcontext() if fits else pytest.raises(ValueError, match="no alpha and 8 bits"):
+        check_writable(pixels, tmp_path / "a.jpg", format="JPEG")
+    check_writable(pixels, tmp_path / "a.png", format="PNG")
