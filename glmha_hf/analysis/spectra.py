@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.spectral_sets import CASSI_WAVELENGTHS, NTIRE_WAVELENGTHS
+from ..data.cube_formats import USUAL_WAVELENGTHS
+from ..data.degradations.base import to_eight_bit
 from . import colorimetry
 
 Pixels = NDArray[np.uint8]
@@ -15,13 +16,12 @@ Pixels = NDArray[np.uint8]
 
 def usual_wavelengths(bands: int) -> tuple[float, ...]:
     """The wavelengths of the two benchmarks' cubes, known by their number of bands."""
-    usual = {len(known): known for known in (NTIRE_WAVELENGTHS, CASSI_WAVELENGTHS)}
-    if bands not in usual:
+    if bands not in USUAL_WAVELENGTHS:
         raise ValueError(
             f"the wavelengths of {bands} bands are not known: give wavelengths=, in nanometres "
-            f"({' and '.join(map(str, usual))} bands have usual ones)"
+            f"({' and '.join(map(str, USUAL_WAVELENGTHS))} bands have usual ones)"
         )
-    return usual[bands]
+    return USUAL_WAVELENGTHS[bands]
 
 
 def cube_to_srgb(
@@ -110,10 +110,6 @@ def wavelength_colour(wavelength: float) -> NDArray[np.float64]:
     )
     linear = (colorimetry.XYZ_TO_LINEAR_SRGB @ seen).clip(0)
     return 0.9 * linear / max(linear.max(), 1e-12) + 0.1
-
-
-def to_eight_bit(values: np.ndarray) -> Pixels:
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
 def _wavelengths_of(cube: np.ndarray, wavelengths: Sequence[float] | None) -> Sequence[float]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glmha_hf.data.matlab import read_array
+from .matlab import read_array
 
 
 def shift(cube: Tensor, *, step: int) -> Tensor:

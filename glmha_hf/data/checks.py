@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from glmha_hf.data.pairs import PairSource
-from glmha_hf.data.pictures import PictureError
+from .pairs import PairSource
+from .pictures import PictureError
 
 
 class DatasetError(ValueError):

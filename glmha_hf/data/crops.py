@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from glmha_hf.data.pairs import CleanFolder, FolderPairs
-from glmha_hf.data.pictures import Pixels
-from glmha_hf.files import replaced_file
+from ..files import replaced_file
+from .pairs import CleanFolder, FolderPairs
+from .pictures import Pixels
 
 
 def crop_starts(side: int, *, size: int, overlap: int) -> list[int]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from glmha_hf.data.spectral_sets import Cube, read_cassi_cube
-from glmha_hf.files import replaced_file
+from ..files import replaced_file
+from .spectral_sets import Cube, read_cassi_cube
 
 NTIRE_BANDS = 31
 

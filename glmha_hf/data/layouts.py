@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from glmha_hf.data.pairs import CleanFolder, FolderPairs
-from glmha_hf.data.pictures import list_pictures
+from .pairs import CleanFolder, FolderPairs
+from .pictures import list_pictures
 
 SPLITS = ("train", "val", "test")
 PAIR_FOLDERS = (

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from glmha_hf.data.pictures import (
+from .pictures import (
     PictureError,
     Pixels,
     is_gray,

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from glmha_hf.data.degradations.base import Degradation, Picture, from_eight_bit
-from glmha_hf.data.pairs import Pair, PairSource, pair_from_row, require_columns, undecoded
-from glmha_hf.data.pictures import Pixels
+from .degradations.base import Degradation, Picture, from_eight_bit
+from .pairs import Pair, PairSource, pair_from_row, require_columns, undecoded
+from .pictures import Pixels
 
 Sample = dict[str, torch.Tensor]
 

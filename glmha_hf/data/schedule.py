@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-from glmha_hf.data.patches import PatchRequest
+from .patches import PatchRequest
 
 
 class Stage(NamedTuple):

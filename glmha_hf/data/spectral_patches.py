@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from glmha_hf.data.cassi import CassiSystem
-from glmha_hf.data.checks import DatasetError, report
-from glmha_hf.data.cube_files import UnpackedScenes, ntire_size, read_ntire_window
-from glmha_hf.data.degradations.base import from_eight_bit
-from glmha_hf.data.pairs import Pair
-from glmha_hf.data.patches import PairCache, PatchRequest, Sample, apply_symmetry
-from glmha_hf.data.pictures import read_picture
-from glmha_hf.data.spectral_sets import Cube, NtirePairs
+from .cassi import CassiSystem
+from .checks import DatasetError, report
+from .cube_files import UnpackedScenes, ntire_size, read_ntire_window
+from .degradations.base import from_eight_bit
+from .pairs import Pair
+from .patches import PairCache, PatchRequest, Sample, apply_symmetry
+from .pictures import read_picture
+from .spectral_sets import Cube, NtirePairs
 
 MaskForm = Literal["shifted", "plain"]
 PUBLISHED_SCENES = 205  # the published training leaves out the scenes numbered above

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glmha_hf.data.cassi import CassiSystem
-from glmha_hf.data.matlab import read_array
-from glmha_hf.data.pictures import PICTURE_SUFFIXES, Pixels, read_picture
+from .cassi import CassiSystem
+from .matlab import read_array
+from .pictures import PICTURE_SUFFIXES, Pixels, read_picture
 
 Cube = NDArray[np.float32]  # C×H×W
 

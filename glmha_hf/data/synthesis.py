@@ -16,12 +16,12 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from PIL import Image
 
-from glmha_hf.data.card import dataset_card
-from glmha_hf.data.checks import DatasetError
-from glmha_hf.data.degradations import DEGRADATIONS, Degradation
-from glmha_hf.data.degradations.base import from_eight_bit, to_eight_bit, tried
-from glmha_hf.data.pictures import Pixels, list_pictures, read_picture
-from glmha_hf.files import replaced_file
+from ..files import replaced_file
+from .card import dataset_card
+from .checks import DatasetError
+from .degradations import DEGRADATIONS, Degradation
+from .degradations.base import from_eight_bit, to_eight_bit, tried
+from .pictures import Pixels, list_pictures, read_picture
 
 TASKS: dict[str, str] = {
     "derain": "rain",

@@ -1,15 +1,15 @@
 """On-the-fly degradations: seeded callables from a clean picture to a degraded one."""
 
-from glmha_hf.data.degradations.base import Degradation
-from glmha_hf.data.degradations.blur import MotionBlur
-from glmha_hf.data.degradations.compression import Jpeg
-from glmha_hf.data.degradations.noise import (
+from .base import Degradation
+from .blur import MotionBlur
+from .compression import Jpeg
+from .noise import (
     GaussianNoise,
     PoissonGaussianNoise,
     benchmark_noise,
 )
-from glmha_hf.data.degradations.rain import Rain
-from glmha_hf.data.degradations.validation_rain import ValidationRain
+from .rain import Rain
+from .validation_rain import ValidationRain
 
 __all__ = [
     "DEGRADATIONS",

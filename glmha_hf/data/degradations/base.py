@@ -76,7 +76,7 @@ def gaussian_blur(picture: Picture, sigma: float) -> Picture:
     return picture
 
 
-def to_eight_bit(picture: Picture) -> NDArray[np.uint8]:
+def to_eight_bit(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Clip, scale and round as a picture file would."""
     return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from glmha_hf.data.degradations.base import (
+from .base import (
     Picture,
     Range,
     from_eight_bit,

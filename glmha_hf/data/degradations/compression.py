@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from glmha_hf.data.degradations.base import Picture, Range, from_eight_bit, to_eight_bit
+from .base import Picture, Range, from_eight_bit, to_eight_bit
 
 
 def jpeg_round_trip(picture: Picture, *, quality: int) -> Picture:

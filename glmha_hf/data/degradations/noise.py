@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glmha_hf.data.degradations.base import Picture, Range, log_uniform
+from .base import Picture, Range, log_uniform
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glmha_hf.data.degradations.base import (
+from .base import (
     Picture,
     Range,
     chance,
@@ -16,8 +16,8 @@ from glmha_hf.data.degradations.base import (
     smooth_field,
     to_eight_bit,
 )
-from glmha_hf.data.degradations.compression import jpeg_round_trip
-from glmha_hf.data.degradations.streaks import RENDERERS, StreakStyle
+from .compression import jpeg_round_trip
+from .streaks import RENDERERS, StreakStyle
 
 _STUDIO_RANGE = 219 / 255  # Y spans 219 of 255 levels, so Y-PSNR is higher than PSNR of gray
 _TYPICAL_LUMINANCE = 0.42

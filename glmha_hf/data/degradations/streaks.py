@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from glmha_hf.data.degradations.base import Picture, chance
+from .base import Picture, chance
 
 
 @dataclass(frozen=True)

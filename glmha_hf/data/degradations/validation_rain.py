@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glmha_hf.data.degradations.base import (
+from .base import (
     Picture,
     Range,
     from_eight_bit,

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glmha_hf.data.pictures import Pixels
-from glmha_hf.data.scenes.bands import on_grid
-from glmha_hf.data.scenes.illuminants import named
-from glmha_hf.data.spectral_sets import NTIRE_WAVELENGTHS, Cube
+from ..pictures import Pixels
+from ..spectral_sets import NTIRE_WAVELENGTHS, Cube
+from .bands import on_grid
+from .illuminants import named
 
 
 @dataclass(frozen=True)

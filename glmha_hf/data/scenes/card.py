@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from glmha_hf.data.card import licence_tag
+from ..card import licence_tag
 
 _LAYOUTS = {
     "rgb2hsi": """Laid out as ARAD-1K (NTIRE 2022), to train with `data.kind: ntire2022`:

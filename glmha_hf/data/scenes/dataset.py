@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from glmha_hf.data.checks import DatasetError
-from glmha_hf.data.pictures import list_pictures, read_picture
-from glmha_hf.data.scenes.cameras import Camera
-from glmha_hf.data.scenes.card import scene_card
-from glmha_hf.data.scenes.reflectances import Split, check_installed, library
-from glmha_hf.data.scenes.scene import Scene, SceneStyle, make_scene
-from glmha_hf.data.spectral_sets import CASSI_WAVELENGTHS, NTIRE_WAVELENGTHS
-from glmha_hf.data.synthesis import SynthesisRecipe, agree_with_earlier_run, run_all
-from glmha_hf.files import replaced_file
+from ...files import replaced_file
+from ..checks import DatasetError
+from ..pictures import list_pictures, read_picture
+from ..spectral_sets import CASSI_WAVELENGTHS, NTIRE_WAVELENGTHS
+from ..synthesis import SynthesisRecipe, agree_with_earlier_run, run_all
+from .cameras import Camera
+from .card import scene_card
+from .reflectances import Split, check_installed, library
+from .scene import Scene, SceneStyle, make_scene
 
 SCENE_TASKS = {"rgb2hsi": NTIRE_WAVELENGTHS, "cassi": CASSI_WAVELENGTHS}
 SCENE_SIZES = {"rgb2hsi": 384, "cassi": 256}

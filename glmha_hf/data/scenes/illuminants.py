@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glmha_hf.data.scenes.bands import GRID, Spectra, on_grid
+from .bands import GRID, Spectra, on_grid
 
 LEDS = tuple(f"LED-{kind}" for kind in ("B1", "B2", "B3", "B4", "B5", "BH1", "V1", "V2"))
 FLUORESCENT = tuple(f"FL{number}" for number in range(1, 13))

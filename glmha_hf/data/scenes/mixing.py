@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from glmha_hf.data.scenes.bands import GRID, Spectra
-from glmha_hf.data.scenes.illuminants import Illuminant, named
-from glmha_hf.data.scenes.reflectances import ROUGH, SUBSTANCES, Library
-from glmha_hf.data.scenes.regions import Regions, chromaticity
+from .bands import GRID, Spectra
+from .illuminants import Illuminant, named
+from .reflectances import ROUGH, SUBSTANCES, Library
+from .regions import Regions, chromaticity
 
 Weights = NDArray[np.floating]
 

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from glmha_hf.data.scenes.bands import Spectra, on_grid
+from .bands import Spectra, on_grid
 
 Split = Literal["train", "validation"]
 VALIDATION_SHARE = 0.25

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from glmha_hf.data.degradations.base import from_eight_bit
-from glmha_hf.data.pictures import Pixels
-from glmha_hf.data.scenes.bands import band_filters
-from glmha_hf.data.scenes.illuminants import check_shares, draw_illuminant
-from glmha_hf.data.scenes.mixing import colours_of, draw_materials, mix, propose
-from glmha_hf.data.scenes.reflectances import Library
-from glmha_hf.data.scenes.regions import find_regions
-from glmha_hf.data.spectral_sets import Cube
+from ..degradations.base import from_eight_bit
+from ..pictures import Pixels
+from ..spectral_sets import Cube
+from .bands import band_filters
+from .illuminants import check_shares, draw_illuminant
+from .mixing import colours_of, draw_materials, mix, propose
+from .reflectances import Library
+from .regions import find_regions
 
 _ROWS_AT_ONCE = 32
 
