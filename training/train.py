@@ -89,6 +89,9 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
     )
     set_up_logging(accelerator)
+    there = {str(tracker) for tracker in accelerator.log_with}  # without those not installed
+    if missing := [name for name in settings.trackers if name not in there]:
+        raise ValueError(f"run.trackers: {' and '.join(missing)} cannot be imported")
     if accelerator.device.type == "cpu":
         if settings.precision == "fp16":
             raise ValueError("run.precision=fp16 needs a GPU; a CPU takes bf16")
@@ -113,9 +116,6 @@ def prepare(recipe: Recipe, arguments: list[str]) -> Run:
     if accelerator.is_main_process:
         write_recipe(recipe)
     accelerator.init_trackers(recipe.name)
-    started = {tracker.name for tracker in accelerator.trackers}
-    if accelerator.is_main_process and (missing := set(settings.trackers) - started):
-        raise ValueError(f"run.trackers: {', '.join(sorted(missing))} is not installed")
     return Run(
         recipe=recipe,
         accelerator=accelerator,

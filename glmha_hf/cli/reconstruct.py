@@ -162,11 +162,8 @@ def _reconstructor(arguments: argparse.Namespace, snapshots: bool) -> "Reconstru
         chosen = {name: value for name, value in given.items() if value is not None}
         return cubes.GapTvReconstructor(reader=reader, **chosen)
 
-    from transformers.utils.logging import disable_progress_bar
-
     from ..inference.restoration import Restorer
 
-    disable_progress_bar()
     restorer = Restorer.load(
         arguments.model,
         dtype=arguments.dtype,

@@ -85,12 +85,9 @@ def _restore_jobs(jobs: Sequence[Job], arguments: argparse.Namespace) -> "Tally"
 
 
 def _folder_run(arguments: argparse.Namespace, bar: Any) -> "FolderRun":
-    from transformers.utils.logging import disable_progress_bar
-
     from ..inference.folder import FolderRun
     from ..inference.restoration import Restorer
 
-    disable_progress_bar()
     restorer = Restorer.load(
         arguments.model,
         dtype=arguments.dtype,

@@ -91,12 +91,9 @@ def launch(
     *, host: str | None = None, port: int | None = None, **settings: Any
 ) -> tuple[Any, str, str]:
     """Serves the page; on a Space, where the Space says. Hands back what gradio's launch does."""
-    from transformers.utils.logging import disable_progress_bar
-
     # A stopped process leaves as an interrupted one does: its files deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_pages()
-    disable_progress_bar()
     app = build_app()
     # Gradio's own shutdown gives up where a browser still holds its connection.
     atexit.register(delete_files_created_by_app, app, None)

@@ -67,6 +67,7 @@ def evaluate(
     """
     processes = processes or Processes()
     check_fit(restorers, sets)
+    Path(output).mkdir(parents=True, exist_ok=True)  # or it is told now, and not of a picture
     journal = Journal(Path(output), process=processes.index)
     if fresh:
         journal.forget()

@@ -1,7 +1,9 @@
 """A model and its processor by name, ready to run: trained or exported, on any device."""
 
+import contextlib
 import copy
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageToImage
-from transformers.utils import IMAGE_PROCESSOR_NAME
+from transformers.utils import IMAGE_PROCESSOR_NAME, logging
 
 from ..convert.conversion import processor_for
 from ..hub.pull import model_folder
@@ -50,14 +52,27 @@ def load_network(
             raise ValueError(f"{model} is an exported model: it runs in float32 on the CPU")
         return ExportedNetwork.from_folder(folder)
     try:
-        network = AutoModelForImageToImage.from_pretrained(
-            folder, **({"dtype": dtype} if dtype else {})
-        )
+        with _without_bars():
+            network = AutoModelForImageToImage.from_pretrained(
+                folder, **({"dtype": dtype} if dtype else {})
+            )
     except SafetensorError as error:
         raise ValueError(f"the weights in {folder} are damaged: {error}") from None
     if not isinstance(network.config, ChannelAttentionConfig):
         raise ValueError(f"{model} holds a {network.config.model_type}, which is not of the zoo")
     return network.to(default_device() if device is None else device).eval()
+
+
+@contextlib.contextmanager
+def _without_bars() -> Iterator[None]:
+    """Weights of a few megabytes are there before a bar is."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def load_processor(model: Any, network: Network) -> Any:

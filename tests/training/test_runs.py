@@ -395,3 +395,11 @@ def test_compiled_blocks_train_alike(
     assert len(compiled) > 1
     assert losses(tmp_path) == pytest.approx(losses(unbroken), rel=1e-5)
     assert weights(tmp_path).keys() == weights(unbroken).keys()
+
+
+def test_a_tracker_that_is_not_there_is_told(
+    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    assert train(tiny_recipe, f"output={tmp_path}", "run.trackers=[tensorboard, wandb]") == 2
+    assert "train: run.trackers: wandb cannot be imported" in capsys.readouterr().err
