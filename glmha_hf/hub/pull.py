@@ -35,8 +35,9 @@ def model_folder(name: str | os.PathLike[str]) -> Path:
 
 
 def _is_hub_id(place: str) -> bool:
-    """owner/name, unless it is a path by its looks."""
-    return place.count("/") == 1 and not place.startswith((".", "/", "~")) and place[-1] != "/"
+    """owner/name or owner/name@revision, unless it is a path by its looks."""
+    name = place.partition("@")[0]
+    return name.count("/") == 1 and not place.startswith((".", "/", "~")) and place[-1] != "/"
 
 
 def _checked(folder: Path) -> Path:

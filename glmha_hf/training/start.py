@@ -13,13 +13,16 @@ from torch import nn
 from transformers import AutoModelForImageToImage
 
 from ..hub.pull import model_folder
+from ..models.configuration_attention import ChannelAttentionConfig
 from ..models.modeling_base import ChannelAttentionModel
 from ..registration import ZOO_CLASSES, model_class_of, zoo_class
 from .losses import Objective
-from .recipe import OptimizerRecipe, Recipe
+from .recipe import DataRecipe, OptimizerRecipe, Recipe
 from .typed import RecipeError, require_known
 
 logger = logging.getLogger(__name__)
+PICTURES = ("benchmark", "clean", "hub", "pairs")
+"""Kinds of data whose inputs and labels are pictures."""
 
 
 def build_model(recipe: Recipe) -> ChannelAttentionModel:
@@ -30,6 +33,7 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
         folder = model_folder(recipe.init_from)
         source = AutoModelForImageToImage.from_pretrained(folder, dtype=torch.float32)
     config = build_config(recipe, None if source is None else source.config)
+    _check_channels(recipe.data, config)
     model = model_class_of(config)(config)
     drawn = copy_what_fits(source, model) if source is not None else []
     freeze(model, recipe.freeze, but=drawn)
@@ -39,6 +43,15 @@ def build_model(recipe: Recipe) -> ChannelAttentionModel:
         model.compile_blocks(dynamic=False)
     layout = torch.channels_last if recipe.run.channels_last else torch.preserve_format
     return model.to(dtype=torch.float32, memory_format=layout)
+
+
+def _check_channels(data: DataRecipe, config: ChannelAttentionConfig) -> None:
+    channels = 1 if data.grayscale else 3
+    if data.kind in PICTURES and (config.in_channels, config.out_channels) != (channels, channels):
+        raise RecipeError(
+            f"the model maps {config.in_channels} channels to {config.out_channels}, the pictures "
+            f"have {channels}: set data.grayscale, or the model's in_channels and out_channels"
+        )
 
 
 def build_objective(

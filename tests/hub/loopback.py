@@ -111,9 +111,9 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             address = urlsplit(self.path)
-            path, query = unquote(address.path), parse_qs(address.query)
+            path, query = address.path, parse_qs(address.query)
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
-            hub.requests.append((self.command, path, token))
+            hub.requests.append((self.command, unquote(path), token))
             try:
                 status, headers, content = Answers(hub, token).to(self.command, path, query, body)
             except RefusalError as refusal:
@@ -164,7 +164,7 @@ class Answers:
             return _json({"type": "user", "name": OWNER, "orgs": []})
         if path == "/api/repos/create":
             return self.create(json.loads(body))
-        parts = path.strip("/").split("/")
+        parts = [unquote(part) for part in path.strip("/").split("/")]  # refs%2Fpr%2F1 is one
         is_api = parts[0] == "api"
         parts = parts[is_api:]
         kind = parts.pop(0) if parts[0] in TYPES else "models"

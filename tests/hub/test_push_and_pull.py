@@ -120,6 +120,8 @@ def test_a_pull_request_leaves_main_alone(hub: Hub, folder: Path) -> None:
     assert done.pull_request == f"{hub.url}/{NAME}/discussions/1"
     assert hub.read(hub.model(NAME), "README.md") != b"# New words\n"
     assert hub.read(hub.model(NAME), "README.md", "refs/pr/1") == b"# New words\n"
+    proposed = model_folder(f"{NAME}@refs/pr/1")
+    assert (proposed / "README.md").read_text() == "# New words\n"
 
 
 def test_a_model_in_a_subfolder(hub: Hub, folder: Path) -> None:

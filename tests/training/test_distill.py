@@ -130,7 +130,8 @@ def test_unlabelled_pictures_are_not_scored(tiny_recipe: Path, distill, capsys) 
 
 def test_a_teacher_of_another_kind_is_refused(tiny_recipe: Path, teacher: Path) -> None:
     recipe = load_recipe(tiny_recipe, [f"distillation.teacher={teacher}"])
-    student = build_model(load_recipe(tiny_recipe, ["model.out_channels=1", "model.in_channels=1"]))
+    gray = ["model.out_channels=1", "model.in_channels=1", "data.grayscale=true"]
+    student = build_model(load_recipe(tiny_recipe, gray))
     with pytest.raises(
         RecipeError, match="teacher maps 3 channels to 3, the student 1 channels to 1"
     ):

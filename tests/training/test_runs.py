@@ -403,3 +403,10 @@ def test_a_tracker_that_is_not_there_is_told(
     pytest.importorskip("tensorboard")
     assert train(tiny_recipe, f"output={tmp_path}", "run.trackers=[tensorboard, wandb]") == 2
     assert "train: run.trackers: wandb cannot be imported" in capsys.readouterr().err
+
+
+def test_pictures_have_the_models_channels(
+    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tiny_recipe, f"output={tmp_path}", "data.grayscale=true", "validation=null") == 2
+    assert "maps 3 channels to 3, the pictures have 1" in capsys.readouterr().err
