@@ -46,7 +46,7 @@ def is_gray(source: Path | str | bytes) -> bool:
     """Whether a file, by its header, has no colour."""
     try:
         with _opened(source) as image:
-            return image.mode == "F" or (image.mode[0] in "1LI" and image.mode != "LAB")
+            return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False  # which reading it will tell
 

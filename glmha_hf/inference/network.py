@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from huggingface_hub.utils import are_progress_bars_disabled
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageToImage
@@ -65,9 +66,10 @@ def load_network(
 
 @contextlib.contextmanager
 def _without_bars() -> Iterator[None]:
-    """Weights of a few megabytes are there before a bar is."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    """Weights of a few megabytes are there before a bar is; who wants none is left alone."""
+    shown = logging.is_progress_bar_enabled() and not are_progress_bars_disabled()
+    if shown:
+        logging.disable_progress_bar()
     try:
         yield
     finally:

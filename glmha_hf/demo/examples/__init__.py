@@ -35,8 +35,10 @@ def pictures() -> list[Path]:
 
 
 def copied(picture: Path, folder: Path) -> Path:
-    """A copy to hand out. Gradio deletes what it was given after a while, and the thumbnail with
-    it where both are one file.
+    """A copy to hand out.
+
+    Gradio deletes what it handed out after a while, and an example's thumbnail with it where both
+    are one file.
     """
     return Path(shutil.copyfile(picture, folder / picture.name))
 
