@@ -1,5 +1,8 @@
 """Errors that speak of what was given, in one line: what every command ends with on bad input."""
 
+import importlib
+from typing import Any
+
 # Where an optional package that is not there comes from.
 EXTRAS = {
     "accelerate": "train",
@@ -32,6 +35,16 @@ def missing_extra(error: BaseException) -> str | None:
     if package not in EXTRAS:
         return None
     return f"this needs {package}: pip install 'glmha-hf[{EXTRAS[package]}]'"
+
+
+def extra(name: str) -> Any:
+    """An optional package's module; where it is not there, the error says how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if told := missing_extra(error):
+            raise ModuleNotFoundError(told, name=error.name) from None
+        raise
 
 
 def one_line(error: BaseException) -> str:

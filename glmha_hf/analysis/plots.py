@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import extra
 from ..files import replaced_file
 from .spectra import usual_wavelengths
 
@@ -29,17 +30,9 @@ STYLE: dict[Any, Any] = {
 COLOURS = ("#0b6e99", "#d9480f", "#2b8a3e", "#862e9c", "#b08900", "#495057")
 
 
-class MissingExtraError(ImportError, ValueError):
-    """An optional library is not there; the message says how to get it."""
-
-
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     """A figure of so many inches, and its axes row by row."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("plots need matplotlib: pip install matplotlib") from None
-    figure = Figure(figsize=size, layout="constrained")
+    figure = extra("matplotlib.figure").Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
@@ -127,11 +120,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def plot_style() -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise MissingExtraError("plots need matplotlib: pip install matplotlib") from None
-    return matplotlib.rc_context(STYLE)
+    return extra("matplotlib").rc_context(STYLE)
 
 
 def write_figure(figure: Any, path: Path | str) -> None:

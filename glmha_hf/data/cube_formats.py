@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..errors import extra
 from ..files import replaced_file
 from .matlab import read_array
 from .spectral_sets import CASSI_WAVELENGTHS, NTIRE_WAVELENGTHS, Cube
@@ -109,7 +109,7 @@ def _read_npy(path: Path) -> tuple[np.ndarray, Sequence[float] | None]:
 
 def _write_mat(cube: SpectralCube, path: Path) -> None:
     """C×W×H on disk, which is H×W×C to MATLAB; `bands` holds the wavelengths, as in ARAD-1K."""
-    h5py = _h5py()
+    h5py = extra("h5py")
     variable = MATLAB_VARIABLES.get(len(cube.values), "cube")
     arrays = {
         variable: cube.values.transpose(0, 2, 1),
@@ -199,11 +199,3 @@ def _numbers(texts: Sequence[str], path: Path) -> list[float]:
         return [float(text) for text in texts]
     except ValueError as error:
         raise ValueError(f"{path}: wavelengths are numbers ({error})") from None
-
-
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise ValueError(".mat files need h5py: pip install h5py") from None
-    return h5py

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glmha_hf.analysis.plots import MissingExtraError, correlation, plot_eigenvalues, plot_spectra
+from glmha_hf.analysis.plots import correlation, plot_eigenvalues, plot_spectra
 from glmha_hf.analysis.rank import attention_spectra
+from glmha_hf.errors import is_bad_input
 from tests.evaluation.conftest import draw_cube
 from tests.models.small import random_inputs, small_model
 
@@ -31,9 +32,10 @@ def test_a_pixel_outside_the_cube_is_refused(tmp_path):
 
 def test_without_matplotlib_one_line_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match="pip install matplotlib"):
+    with pytest.raises(ModuleNotFoundError) as told:
         plot_spectra({"truth": draw_cube(31, 8, 8)}, [(1, 2)], tmp_path / "lines.png")
-    assert isinstance(MissingExtraError(""), ValueError)  # bad input for the command line
+    assert str(told.value) == "this needs matplotlib: pip install 'glmha-hf[spectral]'"
+    assert is_bad_input(told.value)
 
 
 def test_correlation():

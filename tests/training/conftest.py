@@ -17,6 +17,7 @@ from tests.scripts import load_script, save_photographs
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "training" / "train.py"
+Train = Callable[..., int]
 
 TINY = {
     "name": "tiny",
@@ -71,7 +72,7 @@ def script() -> ModuleType:
 
 
 @pytest.fixture
-def train(script: ModuleType) -> Callable[..., int]:
+def train(script: ModuleType) -> Train:
     """Runs the script in this process."""
 
     def run(*arguments: object) -> int:

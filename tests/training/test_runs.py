@@ -7,14 +7,12 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
@@ -22,9 +20,7 @@ from transformers import AutoImageProcessor, AutoModelForImageToImage
 
 from glmha_hf.hub.facts import TrainingRecord
 
-from .conftest import SCRIPT, launch, log, losses
-
-Train = Callable[..., int]
+from .conftest import SCRIPT, Train, launch, log, losses
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -275,14 +271,6 @@ def test_another_model_does_not_go_on(
     torch.testing.assert_close(weights(unbroken), before, rtol=0, atol=0)
 
 
-def test_a_folder_has_one_training_at_a_time(
-    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with FileLock(tmp_path / ".training.lock"):
-        assert train(tiny_recipe, f"output={tmp_path}") == 2
-    assert f"another training is at work in {tmp_path}" in capsys.readouterr().err
-
-
 def test_to_begin_anew_leaves_nothing_of_the_old(
     tiny_recipe: Path, tmp_path: Path, train: Train
 ) -> None:
@@ -293,67 +281,6 @@ def test_to_begin_anew_leaves_nothing_of_the_old(
     assert train(tiny_recipe, *anew) == 0
     assert not (tmp_path / "best").exists()
     assert AutoModelForImageToImage.from_pretrained(tmp_path / "last").config.dim == 8
-
-
-def test_validation_pictures_are_pairs(
-    tiny_recipe: Path, photographs: Path, tmp_path: Path, train: Train,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    for kind in ("input", "target"):
-        shutil.copytree(photographs / "test", tmp_path / "pairs" / "test" / kind)
-    lone, other = sorted((tmp_path / "pairs" / "test" / "input").iterdir())[:2]
-    pairs = (
-        f"validation.root={tmp_path / 'pairs'}",
-        "validation.kind=pairs",
-        "validation.degradation=null",
-    )
-    Image.new("RGB", (20, 20)).save(other)
-    assert train(tiny_recipe, f"output={tmp_path / 'run'}", *pairs) == 2
-    assert "the input is 20×20 but the target is" in capsys.readouterr().err
-    lone.unlink()
-    assert train(tiny_recipe, f"output={tmp_path / 'run'}", *pairs) == 2
-    told = capsys.readouterr().err
-    assert "2 problems in the dataset" in told
-    assert f"target/{lone.name} has no input" in told
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ("validation.protocol=cassi", "validation has "),
-        ("validation.crop=5 validation.protocol=deraining", "cannot be scored: "),
-        ("validation.grayscale=true", "validation has 1 channels to make 1 of, the model 3 and 3"),
-    ],
-)
-def test_a_validation_that_cannot_be_is_refused_at_once(
-    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str],
-    change: str, told: str,
-) -> None:  # fmt: skip
-    assert train(tiny_recipe, f"output={tmp_path}", *change.split()) == 2
-    assert told in capsys.readouterr().err
-    assert not (tmp_path / "log.jsonl").exists()
-
-
-def test_nothing_to_resume_is_said(
-    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert train(tiny_recipe, f"output={tmp_path}", "resume=true") == 2
-    assert "nothing to resume" in capsys.readouterr().err
-
-
-def test_bad_pictures_are_reported_before_the_first_step(
-    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    (pictures / "torn.png").write_bytes(b"\x89PNG torn")
-    Image.new("RGB", (20, 20)).save(pictures / "small.png")
-    assert train(
-        tiny_recipe, f"output={tmp_path / 'run'}", f"data.root={pictures}", "validation=null"
-    ) == 2  # fmt: skip
-    told = capsys.readouterr().err
-    assert "torn.png" in told
-    assert "smaller than the 24×24 patch" in told
 
 
 def test_mixup_is_the_same_in_pieces(tiny_recipe: Path, tmp_path: Path, train: Train) -> None:
@@ -395,18 +322,3 @@ def test_compiled_blocks_train_alike(
     assert len(compiled) > 1
     assert losses(tmp_path) == pytest.approx(losses(unbroken), rel=1e-5)
     assert weights(tmp_path).keys() == weights(unbroken).keys()
-
-
-def test_a_tracker_that_is_not_there_is_told(
-    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("tensorboard")
-    assert train(tiny_recipe, f"output={tmp_path}", "run.trackers=[tensorboard, wandb]") == 2
-    assert "train: run.trackers: wandb cannot be imported" in capsys.readouterr().err
-
-
-def test_pictures_have_the_models_channels(
-    tiny_recipe: Path, tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert train(tiny_recipe, f"output={tmp_path}", "data.grayscale=true", "validation=null") == 2
-    assert "maps 3 channels to 3, the pictures have 1" in capsys.readouterr().err

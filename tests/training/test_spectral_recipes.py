@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,8 @@ from glmha_hf.training.typed import RecipeError
 from glmha_hf.training.validation import Validation
 
 from ..data.spectral_scenes import save_cassi, save_ntire
-from .conftest import ROOT, log, losses
+from .conftest import ROOT, Train, log, losses
 
-Train = Callable[..., int]
 COMMON = {
     "stages": [
         {"iterations": 4, "patch": 16, "batch": 2},

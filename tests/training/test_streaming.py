@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +18,7 @@ from glmha_hf.training.sources import open_training
 from glmha_hf.training.streaming import StreamedBatches
 from glmha_hf.training.typed import RecipeError
 
-from .conftest import losses
-
-Train = Callable[..., int]
+from .conftest import Train, losses
 
 
 @pytest.fixture(autouse=True)
